@@ -60,11 +60,15 @@ def new_ledger(empty_ledger: Path, tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a cluster in memory proxies and controllers are behind nothing."""
-    from airflow_cd.targets.kubernetes import fence, traffic
+    """In a cluster in memory proxies, controllers and gateways are behind nothing."""
+    from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service, controllers, traffic
+    from airflow_cd.targets.kubernetes.by_route import ByRoute
 
     monkeypatch.setattr(traffic, "_PROXIES", 0.0)
-    monkeypatch.setattr(fence, "_SEEN_WITHIN", 0.0)
+    monkeypatch.setattr(controllers, "_SEEN_WITHIN", 0.0)
+    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+    for one in (by_virtual_service, by_ingress):
+        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
 
 
 @pytest.hookimpl(tryfirst=True)

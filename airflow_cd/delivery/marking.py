@@ -10,12 +10,12 @@ from airflow_cd.errors import AirflowCdError
 from airflow_cd.states import ActionKind
 
 if TYPE_CHECKING:
-    from airflow_cd.delivery.delivery import Delivery
+    from airflow_cd.delivery.owned_environment import OwnedEnvironment
     from airflow_cd.ledger import Deployment, Lease
 
 
 def mark(
-    delivery: Delivery,
+    delivery: OwnedEnvironment,
     conn_ids: Sequence[str],
     application: str,
     *,
@@ -82,7 +82,7 @@ def mark(
     return done
 
 
-def mark_rollback(delivery: Delivery, deployment: Deployment, lease: Lease, why: str) -> None:
+def mark_rollback(delivery: OwnedEnvironment, deployment: Deployment, lease: Lease, why: str) -> None:
     """Mark the rollback of any run's deployment wherever its pipeline has, or would have, marked the deployment.
 
     Nothing here fails a rollback.
@@ -101,7 +101,7 @@ def mark_rollback(delivery: Delivery, deployment: Deployment, lease: Lease, why:
         delivery.log(f"The rollback is not marked: {type(error).__name__} {error}")
 
 
-def _marked_in(delivery: Delivery, deployment: Deployment) -> dict[str, list[str]]:
+def _marked_in(delivery: OwnedEnvironment, deployment: Deployment) -> dict[str, list[str]]:
     """By application, the connections in which a deployment is marked: as its plan says, and as was done."""
     found: dict[str, str] = {}
     plan = delivery.ledger.runs.plan_of(deployment.pipeline, deployment.run_id) or {}

@@ -91,6 +91,14 @@ class AirflowClient:
 
         wait_until(parsed, f"DAG {dag_id} is parsed", seconds=seconds)
 
+    def unpause(self, dag_id: str) -> None:
+        """Unpause the DAG once Airflow has parsed it.
+
+        :raises AirflowCdError: as of :meth:`wait_for_dag`.
+        """
+        self.wait_for_dag(dag_id)
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str | None = None) -> str:
         """Trigger a run and return its id."""
         body: dict[str, Any] = {"conf": dict(conf), "logical_date": None}

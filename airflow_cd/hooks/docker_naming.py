@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_cd.hooks.docker_engine import KEPT
+from airflow_cd.hooks.docker_connection import KEPT
 from airflow_cd.states import TextEnum
 
 MARK = KEPT.removesuffix("kept")
@@ -119,13 +119,6 @@ class Slot:
 
     name: str
     ids: Mapping[Role, str] = field(default_factory=dict)
-
-    def id_of(self, role: Role) -> str | None:
-        """The id of its container in a role.
-
-        :param role: the role.
-        """
-        return self.ids.get(role)
 
 
 def slots(listed: Iterable[Mapping[str, Any]], selection: Selection) -> dict[str, Slot]:

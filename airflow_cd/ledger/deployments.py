@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from airflow_cd.commits import Commits
 from airflow_cd.errors import DeploymentSettled, LedgerRefused, ReleaseVetoed
 from airflow_cd.ledger.columns import plain
+from airflow_cd.ledger.good_releases import good_releases
 from airflow_cd.ledger.models import DeploymentRow, LeaseRequestRow
 from airflow_cd.ledger.records import Deployment, GoodRelease, Lease
 from airflow_cd.ledger.store import Part
@@ -248,24 +249,8 @@ class Deployments(Part):
         :param environment: where.
         :param limit: how many releases at most.
         """
-        query = (
-            select(DeploymentRow)
-            .where(
-                DeploymentRow.service == service,
-                DeploymentRow.environment == environment,
-                DeploymentRow.state == DeploymentState.PROMOTED,
-            )
-            .order_by(DeploymentRow.seq.desc())
-            .limit(limit * 10)
-        )
         with self._store.reading() as session:
-            newest: dict[str, DeploymentRow] = {}
-            for row in session.scalars(query):
-                newest.setdefault(row.digest, row)
-            found = [_good(session, row) for row in list(newest.values())[:limit]]
-            if found and len(found) < limit and (before := _taken_over(session, service, environment)):
-                found.append(before)
-            return found
+            return good_releases(session, service, environment, limit)
 
     def set_clock(
         self,
@@ -462,42 +447,3 @@ def _has_promoted(session: Session, lease: Lease) -> bool:
         DeploymentRow.state == DeploymentState.PROMOTED,
     )
     return session.scalars(query.limit(1)).first() is not None
-
-
-def _good(session: Session, row: DeploymentRow) -> GoodRelease:
-    veto = veto_in_force(session, row.service, row.environment, row.digest)
-    return GoodRelease(
-        release=Release.from_dict(row.release),
-        pipeline=row.pipeline,
-        run_id=row.run_id,
-        promoted_at=row.settled_at or row.opened_at,
-        by=row.triggered_by,
-        vetoed=veto.reason if veto else "",
-        rollback=row.rolls_back is not None,
-    )
-
-
-def _taken_over(session: Session, service: str, environment: str) -> GoodRelease | None:
-    """What ran before the first deployment that stayed; None unless it was one release, on every instance.
-
-    What has been deployed here has a record of its own, which says whether it was good.
-    """
-    here = (DeploymentRow.service == service, DeploymentRow.environment == environment)
-    stayed = (DeploymentRow.state == DeploymentState.PROMOTED, DeploymentRow.rolls_back.is_(None))
-    first = session.scalars(select(DeploymentRow).where(*here, *stayed).order_by(DeploymentRow.seq).limit(1)).first()
-    before = [Release.from_dict(old) if old else None for old in first.previous.values()] if first else []
-    if first is None or len(set(before)) != 1 or before[0] is None:
-        return None
-    digest = before[0].digest
-    if session.scalars(select(DeploymentRow.seq).where(*here, DeploymentRow.digest == digest).limit(1)).first():
-        return None
-    veto = veto_in_force(session, service, environment, digest)
-    return GoodRelease(
-        before[0],
-        first.pipeline,
-        first.run_id,
-        first.opened_at,
-        by="",
-        vetoed=veto.reason if veto else "",
-        taken_over=True,
-    )

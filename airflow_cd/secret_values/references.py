@@ -98,13 +98,5 @@ def name_of(path: str) -> str:
     return ".".join(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
 
-def stands_for_a_secret(text: str) -> bool:
-    """Whether a text is a reference, or a sealed value.
-
-    :param text: of a configuration.
-    """
-    return text.startswith((SECRET, SEALED))
-
-
 def _escaped(name: object) -> str:
     return str(name).replace("~", "~0").replace("/", "~1")

@@ -19,7 +19,7 @@ from airflow_cd.errors import (
     TargetUnauthorized,
     TargetUnavailable,
 )
-from airflow_cd.hooks.docker_engine import KEPT, KIND, DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_connection import KEPT, KIND, DockerConnection, installed, prefix_of
 from airflow_cd.hooks.docker_naming import Selection, slots
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.docker_rotation import Written, stamped
@@ -106,7 +106,7 @@ class DockerLogs:
         conn_ids = (self.conn_id, *self.hosts)
         for conn_id in conn_ids:
             try:
-                engine = DockerEngine.read(conn_id)
+                engine = DockerConnection.read(conn_id)
                 environment = conn_id.removeprefix(f"{KIND}_")
                 selection = Selection.read(engine.options.get("containers"), environment)
                 prefix = prefix_of(conn_id, len(conn_ids))
@@ -130,7 +130,7 @@ class DockerLogs:
         from urllib3.exceptions import HTTPError
 
         try:
-            engine = DockerEngine.read(conn_id)
+            engine = DockerConnection.read(conn_id)
             client = engine.client()
             containers = _containers(client)
             known = sorted({f"{prefix}{container.removesuffix(KEPT)}" for container in containers})

@@ -44,7 +44,7 @@ class Written:
         :param stamp: the time as Docker writes it.
         :param line: its text.
         """
-        self.size += len(stamp) + len(line) + 2
+        self.size += len(stamp) + len(line.encode()) + 2
         self.first = moment if self.first is None else min(self.first, moment)
 
     def lost(self, client: Any, container: str) -> str:

@@ -118,7 +118,7 @@ def airflow(site: World, *words: str, module: str = "airflow") -> subprocess.Com
 
 def deliver(site: World, client: AirflowClient) -> None:
     """Send a release whose canary fails and is rolled back."""
-    client.call("PATCH", f"/api/v2/dags/{PIPELINE}", {"is_paused": False})
+    client.unpause(PIPELINE)
     client.trigger(PIPELINE, {"version": "1.1", "reason": "planted"}, run_id=RUN)
     state = client.wait_for_run(PIPELINE, RUN, seconds=900)
     given = {row["configuration"]["db"]["password"] for row in site.running(PIPELINE).values()}

@@ -15,9 +15,10 @@ from airflow_cd.instances import Track
 from airflow_cd.ledger import Ledger
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from tests.targets.cluster_in_memory import APPS, ClusterInMemory
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes"
 RULES = {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}
@@ -35,7 +36,7 @@ def begun(
     traffic: int | None = None,
 ) -> Delivery:
     """A run that has deployed to a canary."""
-    there = TakenOver(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
+    there = TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web", route=target.route)
     target.__dict__["taken_over"] = there
     mine = Delivery(
         ledger,
@@ -58,9 +59,8 @@ def sides_of(mine: Delivery, name: str = "first") -> SidesNow:
 
 
 @pytest.fixture
-def routed(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    """A cluster with a route, whose gateway follows at once."""
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+def routed() -> ClusterInMemory:
+    """A cluster with a route."""
     cluster = ClusterInMemory()
     cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": RULES})
     return cluster
@@ -92,7 +92,6 @@ def test_a_canary_that_the_run_has_drained_is_nobodys_work(new_ledger: Ledger, r
     assert not [line for line in said if "asking" in line]
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_what_somebody_changes_beside_a_canary_is_told_once_in_log_and_verdict(new_ledger: Ledger) -> None:
     cluster, said = ClusterInMemory(), list[str]()
     target = KubernetesTarget("memory", "production", "shop", "web")
@@ -134,7 +133,6 @@ def test_the_requests_of_a_canary_that_is_deleted_are_given_back_at_once(
     assert after["spec"] == before["spec"]
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_a_new_side_that_is_deleted_gives_its_services_back(new_ledger: Ledger) -> None:
     cluster = ClusterInMemory(3)
     target = KubernetesTarget("memory", "production", "shop", "web")
@@ -150,7 +148,6 @@ def test_a_new_side_that_is_deleted_gives_its_services_back(new_ledger: Ledger) 
     assert cluster.served() == {"web:1.0"}
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_a_canary_without_requests_of_its_own_is_made_again_which_is_told(new_ledger: Ledger) -> None:
     cluster, said = ClusterInMemory(), list[str]()
     mine = begun(new_ledger, KubernetesTarget("memory", "production", "shop", "web"), cluster, said)

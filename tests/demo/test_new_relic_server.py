@@ -6,9 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from airflow_cd.demo.new_relic import NewRelicServer, start
 from airflow_cd.demo.new_relic.account import Settings
 from airflow_cd.errors import AirflowCdError
+from tests.demo.waiting import until
 from tests.tiers import starts
 
 NRQL = """query($id: Int!, $query: Nrql!, $timeout: Seconds, $async: Boolean) { actor { account(id: $id) {
@@ -63,15 +63,6 @@ class Client:
 
     def fault(self, **rule: Any) -> None:
         self.http.put("/_faults", json=rule).raise_for_status()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        threading.Event().wait(0.02)
-    return False
 
 
 def gone(pid: int) -> bool:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from airflow_cd.demo.sumo_logic import SumoLogicServer, start
 from airflow_cd.errors import AirflowCdError
+from tests.demo.waiting import until
 from tests.tiers import starts
 
 JOBS = "/api/v1/search/jobs"
@@ -67,15 +67,6 @@ class Client:
         response = self.http.get(f"{job}/messages", params={"offset": 0, "limit": 10_000, **page})
         assert response.status_code == 200, response.text
         return [message["map"] for message in response.json()["messages"]]
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        threading.Event().wait(0.02)
-    return False
 
 
 def stamp(seconds: float) -> str:

@@ -101,8 +101,7 @@ class Site:
 
     def start(self, case: str, run_id: str = "run") -> None:
         """Trigger the pipeline."""
-        self.client.wait_for_dag(case)
-        self.client.call("PATCH", f"/api/v2/dags/{case}", {"is_paused": False})
+        self.client.unpause(case)
         self.client.trigger(case, {"version": NEW.version}, run_id=run_id)
 
     def watched(self, case: str) -> None:

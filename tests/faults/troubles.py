@@ -117,7 +117,7 @@ def clock(seconds: float) -> Strike:
 def paused(place: Place, lane: Lane, chance: random.Random) -> str:
     """Pause the DAG until the environment is whole."""
     place.client.call("PATCH", f"/api/v2/dags/{lane.name}", {"is_paused": True})
-    lane.mend.append(lambda: place.client.call("PATCH", f"/api/v2/dags/{lane.name}", {"is_paused": False}))
+    lane.mend.append(lambda: place.client.unpause(lane.name))
     return "paused"
 
 

@@ -11,10 +11,12 @@ from airflow_cd.delivery.late_verdict import HandedVerdict
 from airflow_cd.guard.airflow_runs import AirflowFacts, RunFacts, RunKey, TaskFacts
 from airflow_cd.guard.service import Guard
 from airflow_cd.ledger import Finding, Ledger, Work
+from airflow_cd.states import RollbackCause
 from tests.operators.world import World
 
 MORNING = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
 GOES_ON = RunFacts("running", paused=False, stale=False, file="shop.py")
+PASSED = TaskFacts("production.phase_20.deploy", -1, "success", None)
 
 
 class Scene(World):
@@ -85,3 +87,21 @@ class Scene(World):
 
 def running(task_id: str, *, heartbeat: float = 0) -> TaskFacts:
     return TaskFacts(task_id, -1, "running", MORNING + timedelta(seconds=heartbeat))
+
+
+def queued(state: str = "queued") -> TaskFacts:
+    return TaskFacts("production.phase_20.rollback", -1, state, None, pool="default_pool", queue="default")
+
+
+def paused(scene: Scene) -> None:
+    scene.between_tasks()
+    scene.run_is(paused=True)
+
+
+def blamed(scene: Scene) -> None:
+    """The run has found its release bad."""
+    deployment = scene.delivery().require_deployment()
+    token = scene.delivery().lease().token
+    scene.ledger.settlement.blame(
+        deployment.id, token=token, cause=RollbackCause.FAILED, outcome="FAIL: KeyError, 4 times."
+    )

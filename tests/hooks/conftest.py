@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from tests.http.certificates import certificate
 from tests.http.clock import clock
+from tests.http.connections import connect
 
-__all__ = ["certificate", "clock"]
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Define an Airflow connection for the test."""
-
-    def define(conn_id: str, **fields: Any) -> None:
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
-
-    return define
+__all__ = ["certificate", "clock", "connect"]
 
 
 class Naps:

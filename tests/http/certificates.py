@@ -1,4 +1,4 @@
-"""A certificate that nobody has signed."""
+"""Certificates that are their own authority."""
 
 from __future__ import annotations
 
@@ -16,8 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Files of a self-signed certificate for 127.0.0.1 and its key."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    files = folder / "certificate.pem", folder / "key.pem"
+    for file, content in zip(files, self_signed("127.0.0.1"), strict=True):
+        file.write_bytes(content)
+    return str(files[0]), str(files[1])
+
+
+def self_signed(common_name: str) -> tuple[bytes, bytes]:
+    """A certificate of this name for 127.0.0.1, and its key; both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     now = dt.datetime.now(dt.timezone.utc)
     made = (
         x509.CertificateBuilder()
@@ -31,13 +40,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
-    folder: Path = tmp_path_factory.mktemp("tls")
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return (
+        made.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
-    return str(certificate), str(private)
 
 
 def server_context(certificate: tuple[str, str]) -> ssl.SSLContext:

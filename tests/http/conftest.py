@@ -16,20 +16,13 @@ from airflow_cd.http.redaction import Redactor
 from airflow_cd.http.session import new_session
 from tests.http.certificates import certificate
 from tests.http.clock import Clock, clock
-from tests.http.scripted_server import ScriptedServer
+from tests.http.scripted_server import ScriptedServer, server
 
-__all__ = ["certificate", "clock"]
+__all__ = ["certificate", "clock", "server"]
 
 SECRET = "s3cr3t/t0ken+x"
 
 MakeClient = Callable[..., HttpClient]
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    scripted = ScriptedServer()
-    yield scripted
-    scripted.stop()
 
 
 @pytest.fixture

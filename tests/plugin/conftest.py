@@ -16,6 +16,7 @@ from tests.tiers import starts
 
 ClientAs = Callable[[str | None], TestClient]
 """A client signed in with a role of the simple auth manager (``viewer``, ``user``, ``admin``), or not at all."""
+ANOTHER_LEDGER = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -67,3 +68,19 @@ def client_as(ledger: Ledger, metadata: None) -> Iterator[ClientAs]:
     yield client
     for made in opened:
         made.close()
+
+
+@pytest.fixture
+def another_ledger(metadata: None) -> Iterator[str]:
+    """An Airflow that uses another ledger than this server's; its id."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    from airflow_cd.same_ledger import KEY
+
+    with create_session() as session:
+        session.add(Variable(key=KEY, val=ANOTHER_LEDGER))
+    yield ANOTHER_LEDGER
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key == KEY))

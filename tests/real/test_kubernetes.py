@@ -339,11 +339,7 @@ def routed(web: Web, address: str) -> Iterator[Callable[[int], list[str]]]:
     """What so many requests through the web's route are answered."""
     gateway.route(web.cluster, web.name, web.name)
 
-    def answers(count: int) -> list[str]:
-        session = requests.Session()
-        session.trust_env = False
-        return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
-
+    answers = gateway.answers_at(f"{address}/{web.name}/")
     web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
     yield answers
     web.cluster.call("DELETE", f"{gateway.ROUTES}/{web.name}")

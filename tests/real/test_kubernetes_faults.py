@@ -16,52 +16,21 @@ from airflow_cd.instances import STARTING, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
-from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import (
-    BROKEN,
-    CONNECTION,
-    GOOD,
-    OTHER,
-    ask,
-    drain,
-    give,
-    pods_of,
-    put,
-    tokens,
-    whole,
-)
+from tests.real.kubernetes.one_deployment import shared, target, web
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, pods_of, put, tokens
 from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
 pytestmark = pytest.mark.real
+
+__all__ = ["shared", "target", "web"]
 
 DIES = Release("web", "1.5", "localhost/web:1.5", {})
 PODS = "/api/v1/namespaces/default/pods"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
 
 numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def shared(loaded: Cluster) -> Iterator[Web]:
-    """One Deployment for all of them; its pods are selected by one label more than its Service asks for."""
-    at_once = {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}
-    made = Web(loaded, "faults", 3, more={"part": "front"}, strategy=at_once)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def target(shared: Web, connected: object) -> KubernetesTarget:
-    return KubernetesTarget(CONNECTION, "production", deployment=shared.name)
-
-
-@pytest.fixture
-def web(shared: Web, target: KubernetesTarget) -> Web:
-    """The Deployment on its good release, with three pods and no canary."""
-    whole(shared, target, 3)
-    return shared
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
@@ -344,7 +313,7 @@ def test_what_a_tool_puts_back_is_noticed_with_its_name(web: Web, target: Kubern
     put(target, Track.STABLE, GOOD)
     assert not _said(target, "was given")
     applied(web, {"spec": {"containers": [{"name": "web", "image": OTHER.artifact}]}}, "deploy-bot")
-    for told in ("was given localhost/web:1.1 by deploy-bot", "which image localhost/web:1.1 is the nodes do not say"):
+    for told in ("was given localhost/web:1.1 by deploy-bot", "the nodes do not say which image localhost/web:1.1 is"):
         web.cluster.until(lambda told=told: any(told in one for one in target.notes()), told, seconds=30)
     web.cluster.until(lambda: _said(target, "was given localhost/web:1.1 by deploy-bot"), "it is told", seconds=30)
     assert "was given localhost/web:1.1 by deploy-bot" in target.changed_by()
@@ -442,77 +411,3 @@ def test_the_last_pods_that_answer_are_not_taken_away(web: Web, target: Kubernet
     drain(target)
     put(target, Track.CANARY, None)
     come_to(web.answers, {"1.0 hi"})
-
-
-# -- traffic -----------------------------------------------------------------------------------------------------------
-
-
-def test_clients_that_stay_with_one_pod_come_back_from_a_canary(web: Web, target: KubernetesTarget) -> None:
-    service = f"/api/v1/namespaces/default/services/{web.name}"
-    put(target, Track.CANARY, OTHER)
-    held = [_on_the_canary(web) for _ in range(3)]
-    sticky = {"spec": {"sessionAffinity": "ClientIP"}}
-    web.cluster.patch(service, sticky)
-    try:
-        web.cluster.until(lambda: set(web.answers(12)) == {"1.1 hello"} or _other(web), "a client stays", seconds=30)
-        drain(target)
-        come_to(web.answers, {"1.0 hi"}, 60, why="one that stuck to the canary is answered by stable")
-        put(target, Track.CANARY, None)
-        # Connections that were open end with the pods, and go on elsewhere.
-        assert {session.get(web.url, timeout=5).text.strip() for session in held} == {"1.0 hi"}
-    finally:
-        web.cluster.patch(service, {"spec": {"sessionAffinity": "None"}})
-
-
-def _on_the_canary(web: Web) -> requests.Session:
-    while True:
-        session = requests.Session()
-        session.trust_env = False
-        if session.get(web.url, timeout=5).text.strip() == "1.1 hello":
-            return session
-
-
-def _other(web: Web) -> bool:
-    return len(set(web.answers(12))) == 1
-
-
-def test_no_bad_answer_comes_while_a_routed_canary_is_taken_away(web: Web, address: str, connected: object) -> None:
-    name = f"{web.name}-route"
-    gateway.route(web.cluster, name, web.name)
-    routed = KubernetesTarget(CONNECTION, "production", deployment=web.name, route=name, follows_within=gateway.FOLLOWS)
-    session = requests.Session()
-    session.trust_env = False
-
-    def answer() -> str:
-        found = session.get(f"{address}/{name}/", timeout=5)
-        return found.text.strip() if found.ok else str(found.status_code)
-
-    web.cluster.until(lambda: answer() == "1.0 hi", "the route is served")
-    put(routed, Track.CANARY, OTHER, 50)
-    give(routed)
-
-    def answers(count: int) -> list[str]:
-        return [answer() for _ in range(count)]
-
-    come_to(answers, {"1.0 hi", "1.1 hello"}, 20)
-    seen: list[str] = []
-    drained, over = threading.Event(), threading.Event()
-
-    def visit() -> None:
-        while not over.is_set():
-            after = drained.is_set()
-            if (said := answer()) != "1.0 hi" and (after or said != "1.1 hello"):
-                seen.append(said)
-
-    visiting = threading.Thread(target=visit)
-    visiting.start()
-    try:
-        drain(routed)
-        come_to(answers, {"1.0 hi"}, 100)
-        drained.set()
-        put(routed, Track.CANARY, None)
-    finally:
-        over.set()
-        visiting.join()
-        web.cluster.call("DELETE", f"{gateway.ROUTES}/{name}")
-    assert seen == []

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +14,7 @@ import pytest
 from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from airflow_cd.states import DeploymentState
-from tests import tiers
-from tests.real import httpbin
+from tests.real import httpbin, runs
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web
@@ -42,14 +39,7 @@ def loaded(kubernetes: Cluster, archive: Path) -> Cluster:
 @pytest.fixture(scope="module")
 def world(loaded: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("seven-stages")
-    shutil.copy(Path(__file__).parent / "dags" / "kubernetes_httpbin.py", folder)
-    extra = {"kube_config": json.dumps(loaded.kubeconfig)}
-    settings = {
-        **tiers.UNHURRIED,
-        "AIRFLOW_CONN_KUBERNETES_REAL": json.dumps({"conn_type": "kubernetes", "extra": extra}),
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-    }
-    with World(dags=folder, environments={"unused": 1}, rates={"unused": 1.0}, settings=settings) as started:
+    with runs.airflow_on(loaded, folder, "kubernetes_httpbin.py") as started:
         yield started
 
 
@@ -57,8 +47,7 @@ def world(loaded: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def client(world: World) -> AirflowClient:
     client = world.client()
     for dag in SERVICES:
-        client.wait_for_dag(dag)
-        client.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+        client.unpause(dag)
     return client
 
 
@@ -80,11 +69,7 @@ def places(loaded: Cluster, service: str) -> Iterator[dict[str, Web]]:
 def released(client: AirflowClient, dag: str, run_id: str, timeout: int, image: str = httpbin.GOOD) -> str:
     """Ask for a release, approve it where it comes so far, and wait for the run's end."""
     conf = {"version": image.partition(":")[2], "configuration": {httpbin.VARIABLE: httpbin.arguments(timeout)}}
-    run = client.trigger(dag, conf, run_id=run_id)
-    if image == httpbin.GOOD:
-        client.wait_for_task(dag, run, "approve", "deferred", "awaiting_input", seconds=400)
-        client.answer(dag, run, "approve", "Approve", "looks good")
-    return client.wait_for_run(dag, run, seconds=400)
+    return runs.end_of(client, dag, run_id, conf, approve=image == httpbin.GOOD, seconds=400)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -103,10 +88,10 @@ def test_the_seven_stages_on_pods(
         gateway.route(production.cluster, production.name, production.name)
     with httpbin.visitors(url):
         for number in range(ROUNDS):
-            runs(service, client, world, number, measured)
+            a_round(service, client, world, number, measured)
 
 
-def runs(service: str, client: AirflowClient, world: World, number: int, measured: Callable[[str], None]) -> None:
+def a_round(service: str, client: AirflowClient, world: World, number: int, measured: Callable[[str], None]) -> None:
     """One good release, one that is bad by its configuration alone, and one that does not boot."""
     good_run, bad_run, worse_run = (f"{what}-{number}" for what in ("good", "bad", "worse"))
     ended = released(client, service, good_run, timeout=40 + number)

@@ -47,11 +47,7 @@ def sides(web: Web, address: str, request: pytest.FixtureRequest) -> tuple[Kuber
         return KubernetesTarget(CONNECTION, "production", deployment=web.name), web.answers
     gateway.route(web.cluster, web.name, web.name)
 
-    def answers(count: int) -> list[str]:
-        session = requests.Session()
-        session.trust_env = False
-        return [session.get(f"{address}/{web.name}/", timeout=5).text.strip() for _ in range(count)]
-
+    answers = gateway.answers_at(f"{address}/{web.name}/")
     web.cluster.until(lambda: set(answers(3)) == {"1.0 hi"}, "the route is served")
     return KubernetesTarget(
         CONNECTION, "production", deployment=web.name, route=web.name, follows_within=gateway.FOLLOWS

@@ -174,7 +174,7 @@ def test_what_would_not_work_is_refused(
     finally:
         web.cluster.patch(web.path, {"spec": {"updateStrategy": spec}})
     connected(CONNECTION, web.cluster.token)
-    with pytest.raises(TargetRejected, match=r"is a StatefulSet, and no Deployment.*stateful_set='stateful'"):
+    with pytest.raises(TargetRejected, match=r"is a StatefulSet, not a Deployment.*stateful_set='stateful'"):
         KubernetesTarget(CONNECTION, "production", deployment=web.name).instances()
 
 

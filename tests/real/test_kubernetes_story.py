@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +10,7 @@ from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from airflow_cd.ledger import Ledger
 from airflow_cd.states import DeploymentState
-from tests import tiers
+from tests.real import runs
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web, come_to
@@ -61,20 +58,7 @@ def places(kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("story-dags")
-    for name in ("kubernetes.py", "kubernetes_sides.py"):
-        shutil.copy(Path(__file__).parent / "dags" / name, folder)
-    extra = {"kube_config": json.dumps(kubernetes.kubeconfig)}
-    connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
-    with World(
-        dags=folder,
-        environments={"unused": 1},
-        rates={"unused": 1.0},
-        settings={
-            **tiers.UNHURRIED,
-            "AIRFLOW_CONN_KUBERNETES_REAL": connection,
-            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        },
-    ) as started:
+    with runs.airflow_on(kubernetes, folder, "kubernetes.py", "kubernetes_sides.py") as started:
         yield started
 
 
@@ -82,17 +66,13 @@ def world(places: dict[str, Web], kubernetes: Cluster, tmp_path_factory: pytest.
 def client(world: World) -> AirflowClient:
     client = world.client()
     for dag in (DAG, SIDES):
-        client.wait_for_dag(dag)
-        client.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+        client.unpause(dag)
     return client
 
 
 def released(client: AirflowClient, version: str) -> str:
     """Ask for a release, approve it, and wait for the run's end."""
-    run = client.trigger(DAG, {"version": version}, run_id=f"release-{version}")
-    client.wait_for_task(DAG, run, "approve", "deferred", "awaiting_input", seconds=300)
-    client.answer(DAG, run, "approve", "Approve", "looks good")
-    return client.wait_for_run(DAG, run, seconds=300)
+    return runs.end_of(client, DAG, f"release-{version}", {"version": version}, approve=True)
 
 
 def test_a_good_release_is_promoted_and_a_bad_one_restored(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.hooks.vendor_servers import serving
+from tests.http.connections import connect
+
+__all__ = ["connect"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +22,6 @@ def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_cd.http.rate_limit._limiters", {})
     for hook in ("service.ServiceHook", "datadog.DatadogHook"):
         monkeypatch.setattr(f"airflow_cd.hooks.{hook}.calls_per_second", 1e6)
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Define an Airflow connection for the test."""
-
-    def define(conn_id: str, **fields: Any) -> None:
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
-
-    return define
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.errors import SourceError, SourceRejected
-from airflow_cd.hooks.docker_engine import KEPT, DockerEngine
+from airflow_cd.hooks.docker_connection import KEPT, DockerConnection
 from airflow_cd.sources import DockerLogs
 from tests.sources.test_docker_rotation import WINDOW
 
@@ -30,7 +30,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Any:
         for name in ("PRODUCTION", "EU"):
             connection = {"conn_type": "docker", "extra": extra}
             monkeypatch.setenv(f"AIRFLOW_CONN_DOCKER_{name}", json.dumps(connection))
-        monkeypatch.setattr(DockerEngine, "client", lambda _: Client())
+        monkeypatch.setattr(DockerConnection, "client", lambda _: Client())
 
     return made
 

@@ -27,8 +27,8 @@ def at(seconds: float) -> str:
     return f"{BEGIN + dt.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
-def lines(begin: int, end: int, length: int) -> list[bytes]:
-    return [f"{at(second + 0.5)} {'x' * length}\n".encode() for second in range(begin, end)]
+def lines(begin: int, end: int, length: int, letter: str = "x") -> list[bytes]:
+    return [f"{at(second + 0.5)} {letter * length}\n".encode() for second in range(begin, end)]
 
 
 class Client:
@@ -57,7 +57,7 @@ class Client:
 def host(monkeypatch: pytest.MonkeyPatch) -> Any:
     def made(client: Client) -> DockerLogs:
         engine = type("Engine", (), {"read": classmethod(lambda cls, _: cls()), "client": lambda _: client})
-        monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerEngine", engine)
+        monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerConnection", engine)
         return DockerLogs()
 
     return made
@@ -89,6 +89,13 @@ def test_what_was_rotated_away_makes_a_window_incomplete(
     warnings = [warning for warning in sample.warnings if warning.startswith("A part of what web-1 wrote before")]
     assert bool(warnings) == bool(lost)
     assert all(lost in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(("letter", "lost"), [("x", False), ("ж", True)])
+def test_a_file_is_full_by_its_bytes_not_by_its_letters(host: Any, letter: str, lost: bool) -> None:
+    config = {"Type": "json-file", "Config": {"max-size": "1m"}}
+    sample = host(Client(lines(20, 60, 1000, letter), config, -600)).read(WINDOW, ["web-1"])
+    assert sample.truncated == lost
 
 
 def test_a_log_that_begins_before_the_window_costs_no_further_request(host: Any) -> None:

@@ -44,7 +44,7 @@ def docker_hosts(monkeypatch):
         def client(self) -> Client:
             return Client(hosts[self.conn_id])
 
-    monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerEngine", Engine)
+    monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerConnection", Engine)
     return hosts
 
 

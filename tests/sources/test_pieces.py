@@ -73,7 +73,7 @@ def test_a_containers_long_lines_are_one_record_each(monkeypatch):
         def client(self) -> Client:
             return Client()
 
-    monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerEngine", Engine)
+    monkeypatch.setattr("airflow_cd.sources.docker_logs.DockerConnection", Engine)
     frame = DockerLogs().read(WINDOW, ["web-1"]).frame
     assert list(frame["message"]) == [LONG, "ERROR meanwhile", LONG]
     assert frame["id"].is_unique

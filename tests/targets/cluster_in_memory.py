@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from airflow_cd.hooks.kubernetes import Conflict, Object
+from airflow_cd.targets.kubernetes.images import repository_of
 
 APPS = "/apis/apps/v1/namespaces/shop"
 CORE = "/api/v1/namespaces/shop"
@@ -25,12 +28,14 @@ class ClusterInMemory:
 
     :ivar objects: by path.
     :ivar before_write: called before every write, with its method and path.
+    :ivar digests: by image as a registry has it, its digest; the nodes say of no other which one it is.
 
     :param replicas: of the Deployment.
     :param more: labels that its pods are selected by and the Service does not ask for.
     """
 
     conn_id = "memory"
+    digests: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, replicas: int = 3, **more: str) -> None:
         self.objects: dict[str, Object] = {}
@@ -164,10 +169,16 @@ class ClusterInMemory:
         name = f"{owner['metadata']['name']}-{number}"
         meta = {**template["metadata"], "name": name, "namespace": "shop", "uid": f"uid-{number}", "generation": 1}
         meta["ownerReferences"] = [{"uid": owner["metadata"]["uid"], "controller": True}]
-        running = {"name": "web", "state": {"running": {}}, "ready": True, "imageID": ""}
+        image_id = self._image_id(template)
+        running = {"name": "web", "state": {"running": {}}, "ready": True, "imageID": image_id}
         ready = {"type": "Ready", "status": "True", "lastTransitionTime": since}
         status = {"phase": "Running", "startTime": since, "conditions": [ready], "containerStatuses": [running]}
         self.objects[f"{CORE}/pods/{name}"] = {"metadata": meta, "spec": template["spec"], "status": status}
+
+    def _image_id(self, template: Object) -> str:
+        """What a node says of the image of a pod: repository and digest."""
+        image = template["spec"]["containers"][0]["image"].partition("@")[0]
+        return f"{repository_of(image)}@{self.digests[image]}" if image in self.digests else ""
 
     def _owned(self, kind: str, owner: Object) -> list[Object]:
         return [

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from airflow_cd.hooks.deployment_api import DeploymentApiHook
 from tests.http.certificates import certificate
-from tests.http.scripted_server import ScriptedServer
+from tests.http.scripted_server import ScriptedServer, server
 from tests.targets.hook_on_server import TOKEN, Connect, quick
 
-__all__ = ["certificate"]
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    scripted = ScriptedServer()
-    yield scripted
-    scripted.stop()
+__all__ = ["certificate", "server"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.instances import Track
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 HASH = "controller-revision-hash"
@@ -21,7 +21,7 @@ REVISIONS = f"{APPS}/controllerrevisions"
 SET = f"{APPS}/statefulsets/web"
 
 
-class InPlaceTarget(StatefulSetTakenOver):
+class InPlaceTarget(TakenOverStatefulSet):
     """The target of a StatefulSet of a cluster in memory.
 
     :param cluster: the cluster.
@@ -179,8 +179,9 @@ class StatefulSetInMemory(ClusterInMemory):
         meta["labels"] = {**meta["labels"], HASH: revision}
         meta["ownerReferences"] = [{"uid": self.objects[SET]["metadata"]["uid"], "controller": True}]
         meta["generation"] = 1
+        image_id = self._image_id(template)
         state = {"running": {}} if ready else {"waiting": {"reason": "CrashLoopBackOff"}}
-        one = {"name": "web", "state": state, "ready": ready, "imageID": "", "restartCount": 0 if ready else 3}
+        one = {"name": "web", "state": state, "ready": ready, "imageID": image_id, "restartCount": 0 if ready else 3}
         condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
         status = {"phase": "Running", "startTime": since, "conditions": [condition], "containerStatuses": [one]}
         self.objects[f"{CORE}/pods/{name}"] = {"metadata": meta, "spec": template["spec"], "status": status}

@@ -11,18 +11,14 @@ from airflow_cd.errors import TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import traffic
 from airflow_cd.targets.kubernetes.by_services import ByServices
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, ClusterInMemory
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 OLD, NEW = Release("web", "1.0", "web:1.0", {}), Release("web", "1.1", "web:1.1", {})
 tokens = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "_PROXIES", 0.0)
 
 
 @pytest.fixture
@@ -30,8 +26,8 @@ def cluster() -> ClusterInMemory:
     return ClusterInMemory()
 
 
-def over(cluster: ClusterInMemory) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web")
+def over(cluster: ClusterInMemory) -> TakenOverDeployment:
+    return TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web")
 
 
 def put(cluster: ClusterInMemory, share: int = 50) -> None:

@@ -14,7 +14,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -33,7 +33,7 @@ def cluster() -> ClusterInMemory:
 
 def put(cluster: ClusterInMemory, release: Release | None, track: Track = Track.CANARY) -> None:
     token = next(tokens)
-    over = TakenOver(cast("Cluster", cluster), "production", "shop", "web")
+    over = TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web")
     over.deploy(release, [track], share=50, key=f"put-{token}", token=token)
 
 
@@ -143,7 +143,7 @@ def test_a_file_where_something_is_mounted_is_refused_before_anything_is_touched
     made, before = secrets(cluster), cluster.get(f"{APPS}/deployments/web")
     said = r"container web has something mounted at /etc/web/settings.json \(volume settings\) already"
     with pytest.raises(TargetRejected, match=said):
-        TakenOver(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
+        TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
     with pytest.raises(TargetRejected, match=said):
         put(cluster, FILE, track)
     assert secrets(cluster) == made
@@ -153,6 +153,6 @@ def test_a_file_where_something_is_mounted_is_refused_before_anything_is_touched
 
 def test_a_file_beside_what_is_mounted_and_in_the_place_of_another_release_is_taken(cluster: ClusterInMemory) -> None:
     put(cluster, FILE, Track.STABLE)
-    TakenOver(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
+    TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web").check(FILE)
     put(cluster, FILE, Track.CANARY)
     assert len(cluster.pods("web-canary")) == 3

@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 
+from airflow_cd.errors import TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.targets.kubernetes import KubernetesTarget
+from airflow_cd.targets.kubernetes import KubernetesTarget, by_route
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
@@ -19,16 +20,27 @@ class Gateways(ClusterInMemory):
     """A cluster whose gateways say at once that they have taken a route.
 
     :ivar controllers: names of their controllers.
+    :ivar later: names of controllers that have seen no change since the route was made.
     """
 
     controllers: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
     def _write(self, method: str, path: str, body: Object) -> Object:
         written = super()._write(method, path, body)
         if path.startswith(ROUTES):
-            seen = {"type": "Accepted", "status": "True", "observedGeneration": written["metadata"]["generation"]}
-            parents = [{"controllerName": name, "conditions": [seen]} for name in self.controllers]
-            self.objects[path]["status"]["parents"] = parents
+            generation = written["metadata"]["generation"]
+            self.objects[path]["status"]["parents"] = [
+                {
+                    "controllerName": name,
+                    "parentRef": {"name": name},
+                    "conditions": [
+                        {"type": "Accepted", "status": "True", "observedGeneration": 1 if late else generation}
+                    ],
+                }
+                for late, names in ((False, self.controllers), (True, self.later))
+                for name in names
+            ]
         return written
 
 
@@ -39,15 +51,17 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def routing(*controllers: str, follows_within: float | None = None) -> ByRoute:
+def routing(*controllers: str, follows_within: float | None = None, later: tuple[str, ...] = ()) -> ByRoute:
     cluster = Gateways()
-    cluster.controllers = controllers
+    cluster.controllers = (*controllers, *later)
     rules = [{"backendRefs": [{"name": "web", "port": 80}]}]
-    cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": {"rules": rules}})
+    parents = [{"name": name} for name in cluster.controllers]
+    cluster.create(ROUTES, {"metadata": {"name": "web"}, "spec": {"parentRefs": parents, "rules": rules}})
     stable = cast("Object", cluster.get(f"{APPS}/deployments/web"))
     made = ByRoute(cast("Cluster", cluster), "shop", stable, "web", follows_within=follows_within)
     made.prepare(None)
     assert f"{CORE}/services/web-canary" in cluster.objects
+    cluster.controllers, cluster.later = controllers, later
     return made
 
 
@@ -69,6 +83,22 @@ def test_a_drain_waits_as_long_as_a_gateway_may_be_behind_its_status(
     assert waited == [], "a place that gets nothing takes nothing from anybody"
     made.take_out([])
     assert waited == [seconds]
+
+
+def test_a_drain_is_not_over_while_one_of_several_gateways_has_not_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_route, "_TAKEN_WITHIN", 0.1)
+    made = routing(ENVOY, later=(TRAEFIK,), follows_within=0.0)
+    with pytest.raises(TargetUnavailable, match=f"HTTPRoute web was written, and is not in force: {TRAEFIK} has not"):
+        made.take_out([])
+
+
+def test_a_gateway_that_a_route_does_not_name_any_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_route, "_TAKEN_WITHIN", 0.1)
+    made = routing(ENVOY, later=(TRAEFIK,), follows_within=0.0)
+    route = made._read()
+    made._cluster.put(f"{ROUTES}/web", {**route, "spec": {**route["spec"], "parentRefs": [{"name": ENVOY}]}})
+    made.take_out([])
+    assert made.drained({"metadata": {"labels": {"airflow-cd/track": "canary"}}})
 
 
 @pytest.mark.parametrize(

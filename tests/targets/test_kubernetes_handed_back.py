@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.ownership import given_up
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
-from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
+from tests.targets.divided_in_memory import PLACES, SPECS, divided, over
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -31,13 +29,6 @@ OURS = {"airflow-cd/artifact", "airflow-cd/version", "airflow-cd/image", "airflo
 tokens = itertools.count(1)
 
 
-@pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
-    for one in (by_virtual_service, by_ingress):
-        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
-
-
 @pytest.fixture(params=["services", *PLACES])
 def by(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -45,12 +36,7 @@ def by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cluster(by: str) -> ClusterInMemory:
-    made = ClusterInMemory()
-    controller = {"metadata": {"name": "nginx"}, "spec": {"controller": by_ingress.CONTROLLER}}
-    made.create(f"{NETWORKING}/ingressclasses", controller)
-    if by in PLACES:
-        meta = {"name": "shop", "labels": {"team": "checkout"}, "annotations": {"note": "theirs"}}
-        made.create(PLACES[by], {"metadata": meta, "spec": copy.deepcopy(SPECS[by])})
+    made = divided(by, labels={"team": "checkout"}, annotations={"note": "theirs"})
     there = made.objects[WEB]
     there["metadata"] |= {"labels": {"team": "checkout"}, "annotations": {"note": "theirs"}}
     env = [{"name": "MODE", "value": "old"}, {"name": "OTHER", "value": "kept"}]
@@ -58,12 +44,8 @@ def cluster(by: str) -> ClusterInMemory:
     return made
 
 
-def over(cluster: ClusterInMemory, by: str) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **({by: "shop"} if by in PLACES else {}))
-
-
 def put(track: Track, release: Release | None, share: int = 50, traffic: int | None = None) -> Any:
-    def act(target: TakenOver) -> None:
+    def act(target: TakenOverDeployment) -> None:
         token = next(tokens)
         target.deploy(release, [track], share=share, traffic=traffic, key=f"put-{token}", token=token)
         if traffic or (release is not None and track is Track.CANARY and traffic is None):
@@ -72,7 +54,7 @@ def put(track: Track, release: Release | None, share: int = 50, traffic: int | N
     return act
 
 
-def drained(target: TakenOver) -> None:
+def drained(target: TakenOverDeployment) -> None:
     target.drain([Track.CANARY], key=f"drain-{next(tokens)}", token=next(tokens))
 
 
@@ -105,7 +87,7 @@ def left(cluster: ClusterInMemory) -> dict[str, Object]:
     ids=["a canary", "all", "a new side", "a new side and all"],
 )
 def test_whatever_is_gone_back_from_everything_is_as_it_was(
-    cluster: ClusterInMemory, by: str, steps: list[Callable[[TakenOver], None]]
+    cluster: ClusterInMemory, by: str, steps: list[Callable[[TakenOverDeployment], None]]
 ) -> None:
     before = left(cluster)
     for step in steps:
@@ -119,7 +101,7 @@ def test_whatever_is_gone_back_from_everything_is_as_it_was(
 
 @pytest.mark.parametrize("begun", [BEGUN, SIDE], ids=["a canary", "a new side"])
 def test_what_is_promoted_is_all_that_is_new(
-    cluster: ClusterInMemory, by: str, begun: list[Callable[[TakenOver], None]]
+    cluster: ClusterInMemory, by: str, begun: list[Callable[[TakenOverDeployment], None]]
 ) -> None:
     before = left(cluster)
     for step in [*begun, *FINISHED]:
@@ -154,3 +136,24 @@ def test_nothing_of_what_others_apply_is_held_once_it_is_over(cluster: ClusterIn
     for path in held:
         assert cluster.objects[path]["metadata"]["managedFields"] == [theirs, rest], path
         assert given_up(cluster.objects[path]) is None
+
+
+@pytest.mark.parametrize("by", ["route", "virtual_service"], indirect=True)
+def test_a_rule_that_somebody_adds_before_the_others_stays_and_no_note_of_ours_does(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    for step in BEGUN:
+        step(over(cluster, by))
+    there = cluster.objects[f"{PLACES[by]}/shop"]
+    rules = there["spec"]["rules" if by == "route" else "http"]
+    added: Object = {"backendRefs": [{"name": "other"}]}
+    if by == "virtual_service":
+        added = {"route": [{"destination": {"host": "other"}}]}
+    rules.insert(0, added)
+    for step in BACK:
+        step(over(cluster, by))
+    there = cluster.objects[f"{PLACES[by]}/shop"]
+    assert there["metadata"]["annotations"] == {"note": "theirs"}
+    expected = copy.deepcopy(SPECS[by])
+    expected["rules" if by == "route" else "http"].insert(0, added)
+    assert there["spec"] == expected

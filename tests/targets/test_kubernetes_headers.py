@@ -16,8 +16,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.headers import drop_rules, set_rules
 from airflow_cd.targets.kubernetes.rules import divide, mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
@@ -46,8 +45,7 @@ ADMIN = to("admin", path("/shop/admin"))
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+def cluster(no_waiting: None) -> ClusterInMemory:
     made = ClusterInMemory()
     serve(made, SHOP, ADMIN)
     return made
@@ -59,8 +57,10 @@ def serve(cluster: ClusterInMemory, *rules: Object) -> None:
     cluster.create(ROUTES, {"metadata": meta, "spec": {"rules": copy.deepcopy(list(rules))}})
 
 
-def over(cluster: ClusterInMemory, header: str = HEADER, **more: Any) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", route="web", header=header, **more)
+def over(cluster: ClusterInMemory, header: str = HEADER, **more: Any) -> TakenOverDeployment:
+    return TakenOverDeployment(
+        cast("Cluster", cluster), "production", "shop", "web", route="web", header=header, **more
+    )
 
 
 def put(cluster: ClusterInMemory, release: Release | None = NEW, traffic: int | None = None, **more: Any) -> None:

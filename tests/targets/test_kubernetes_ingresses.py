@@ -22,8 +22,7 @@ STICKY = "nginx.ingress.kubernetes.io/affinity"
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(by_ingress, "_FOLLOWS", 0.0)
+def cluster(no_waiting: None) -> ClusterInMemory:
     made = ClusterInMemory()
     for name, controller in (("nginx", "k8s.io/ingress-nginx"), ("other", "example.com/other")):
         made.create(CLASSES, {"metadata": {"name": name}, "spec": {"controller": controller}})
@@ -139,6 +138,4 @@ def test_a_target_has_one_of_them() -> None:
     assert target.traffic_mistake(20, 5) == ""
     assert target.label.name == "Deployment default/production, Ingress shop"
     both = KubernetesTarget("kubernetes_production", "production", ingress="shop", route="shop")
-    assert both.mistakes() == [
-        "a Kubernetes target has one of route, ingress, virtual_service, and not route and ingress"
-    ]
+    assert both.mistakes() == ["a Kubernetes target has one of route, ingress, virtual_service, not route and ingress"]

@@ -16,14 +16,15 @@ from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.rules import mirrors_of
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
 ROUTES = f"{GATEWAYS}/namespaces/shop/httproutes"
 ALL = ["HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors", "HTTPRouteRequestPercentageMirror"]
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
+def cluster() -> ClusterInMemory:
     return ClusterInMemory()
 
 
@@ -191,7 +192,7 @@ def test_sessions_that_no_weight_moves_are_refused_before_anything_is_touched(cl
     before = dict(cluster.objects)
     for act in (by(cluster, 0).check, lambda: by(cluster, 0).prepare(None)):
         with pytest.raises(
-            TargetRejected, match=r"HTTPRoute web has sessions stay .* \(sessionPersistence of its rule 1\)"
+            TargetRejected, match=r"HTTPRoute web lets sessions stay .* \(sessionPersistence of its rule 1\)"
         ):
             act()
     assert cluster.objects == before

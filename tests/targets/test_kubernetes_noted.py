@@ -13,8 +13,8 @@ from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
 
@@ -41,8 +41,8 @@ def cluster() -> ClusterInMemory:
     return made
 
 
-def over(cluster: ClusterInMemory) -> TakenOver | StatefulSetTakenOver:
-    shape = StatefulSetTakenOver if isinstance(cluster, StatefulSetInMemory) else TakenOver
+def over(cluster: ClusterInMemory) -> TakenOverDeployment | TakenOverStatefulSet:
+    shape = TakenOverStatefulSet if isinstance(cluster, StatefulSetInMemory) else TakenOverDeployment
     return shape(cast("Cluster", cluster), "production", "shop", "web")
 
 

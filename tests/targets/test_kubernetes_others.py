@@ -135,7 +135,7 @@ def test_a_pod_that_has_ended_once_has_to_stay_up_longer(ready_for: int, health:
             "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": since}],
         }
     }
-    said = health_of(found, "web", NOW, lambda name, before: "")
+    said = health_of(found, NOW, lambda name, before: "")
     assert said[0] == health
     assert "started again 1 time, last because it ended with exit code 1" in said[1]
 
@@ -155,6 +155,6 @@ def test_a_pod_that_is_starting_again_says_why_it_has_ended() -> None:
         return "ImportError: no tax"
 
     found = {"status": {"containerStatuses": [one], "conditions": [{"type": "Ready", "status": "False"}]}}
-    _, said = health_of(found, "web", NOW, last_lines)
+    _, said = health_of(found, NOW, last_lines)
     assert said.endswith("last because it ended with exit code 3; its last lines: ImportError: no tax")
     assert asked == [("web", True)]

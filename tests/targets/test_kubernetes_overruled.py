@@ -12,9 +12,9 @@ from airflow_cd.errors import TargetConflict
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.names import KEYS, TOKEN
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 from tests.targets.stateful_set_in_memory import SET, StatefulSetInMemory
 
@@ -27,6 +27,10 @@ _Step = Callable[[Any], None]
 
 def give(release: Release | None, track: Track, token: int) -> _Step:
     return lambda target: target.deploy(release, [track], share=34, key=f"{release}-{track}-{token}", token=token)
+
+
+def drained(token: int) -> _Step:
+    return lambda target: target.drain([Track.CANARY], key=f"drain-{token}", token=token)
 
 
 def restored(target: Any) -> None:
@@ -63,13 +67,15 @@ def overrule_at_the_first_look_at_pods(cluster: ClusterInMemory, path: str) -> N
         ([], give(NEW, Track.CANARY, 3)),
         ([], give(NEW, Track.STABLE, 3)),
         ([give(NEW, Track.CANARY, 1)], give(None, Track.CANARY, 3)),
+        ([give(NEW, Track.CANARY, 1)], drained(3)),
+        ([give(NEW, Track.CANARY, 1), drained(2)], restored),
     ],
-    ids=["a canary", "all", "the way back"],
+    ids=["a canary", "all", "the way back", "a drain", "its end"],
 )
 @pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
 def test_nothing_takes_effect_of_whoever_is_overruled_while_at_work(kind: str, begun: list[_Step], late: _Step) -> None:
     cluster: ClusterInMemory = StatefulSetInMemory() if kind == "StatefulSet" else ClusterInMemory()
-    path, shape = (SET, StatefulSetTakenOver) if kind == "StatefulSet" else (DEPLOYMENT, TakenOver)
+    path, shape = (SET, TakenOverStatefulSet) if kind == "StatefulSet" else (DEPLOYMENT, TakenOverDeployment)
     target = shape(cast("Cluster", cluster), "production", "shop", "web")
     for step in begun:
         step(target)
@@ -82,7 +88,7 @@ def test_nothing_takes_effect_of_whoever_is_overruled_while_at_work(kind: str, b
 
 def test_whoever_is_overruled_hands_no_stateful_set_back() -> None:
     cluster = StatefulSetInMemory()
-    target = StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web")
+    target = TakenOverStatefulSet(cast("Cluster", cluster), "production", "shop", "web")
     give(NEW, Track.CANARY, 1)(target)
     give(None, Track.CANARY, 2)(target)
     before = kept(cluster)

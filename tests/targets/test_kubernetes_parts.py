@@ -274,18 +274,18 @@ def pod(state: dict[str, Any], *, ready: str = "False", restarts: int = 0, **mor
     ],
 )
 def test_why_a_pod_is_not_ready_is_said_in_the_first_sentence(found: dict[str, Any], health: str, said: str) -> None:
-    assert health_of(found, "web", NOW, lambda name, before: "no module named tax") == (health, said)
+    assert health_of(found, NOW, lambda name, before: "no module named tax") == (health, said)
 
 
 def test_a_pod_that_was_ready_for_an_instant_is_not_healthy_yet() -> None:
     found = pod({"running": {}}, ready="True")
     found["status"]["conditions"][0]["lastTransitionTime"] = (NOW - timedelta(seconds=1)).isoformat()
-    assert health_of(found, "web", NOW, lambda name, before: "")[0] == STARTING
+    assert health_of(found, NOW, lambda name, before: "")[0] == STARTING
 
 
 def test_a_pod_that_no_node_takes_says_why() -> None:
     found = {"status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: cpu"}]}}
-    assert health_of(found, "web", NOW, lambda name, before: "") == (STARTING, "no node takes it: 0/3 nodes: cpu")
+    assert health_of(found, NOW, lambda name, before: "") == (STARTING, "no node takes it: 0/3 nodes: cpu")
 
 
 def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:

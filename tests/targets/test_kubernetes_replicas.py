@@ -11,8 +11,8 @@ import pytest
 from airflow_cd.hooks.kubernetes import Cluster
 from airflow_cd.instances import HEALTHY, STARTING, Instance, Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes.deployment import TakenOver
-from airflow_cd.targets.kubernetes.replicas import TrackState, instances_of
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+from airflow_cd.targets.kubernetes.replicas import Reading, TrackState, instances_of
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.rollout import differences
 
@@ -82,8 +82,7 @@ class Listing:
 
 
 def read(state: TrackState, **meaning: str) -> list[Instance]:
-    return instances_of(
-        state,
+    reading = Reading(
         container="",
         routing=cast("Routing", Even()),
         at=NOW,
@@ -91,6 +90,7 @@ def read(state: TrackState, **meaning: str) -> list[Instance]:
         output=lambda name, container, before: "",
         meaning=meaning or {IMAGE: OLD},
     )
+    return instances_of(state, reading)
 
 
 def test_what_was_so_before_a_change_is_no_answer_to_it() -> None:
@@ -99,7 +99,7 @@ def test_what_was_so_before_a_change_is_no_answer_to_it() -> None:
     behind = TrackState(Track.STABLE, deployment(generation=4), [], [pod()])
     listed = read(behind)
     assert [one.health for one in listed] == [HEALTHY, STARTING]
-    assert "have not done yet what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
+    assert "have not yet done what was asked for" in differences(listed, {Track.STABLE: RELEASE})[0]
 
 
 def test_a_container_that_a_webhook_has_put_first_is_not_the_release() -> None:
@@ -107,7 +107,7 @@ def test_a_container_that_a_webhook_has_put_first_is_not_the_release() -> None:
     injected["spec"]["containers"].insert(0, {"name": "proxy", "image": "mesh/proxy:1"})
     injected["status"]["containerStatuses"].insert(0, {"name": "proxy", "state": {"running": {}}, "ready": True})
     cluster = Listing(deployment(), [injected])
-    (found,) = TakenOver(cast("Cluster", cluster), "production", "shop", "web").instances()
+    (found,) = TakenOverDeployment(cast("Cluster", cluster), "production", "shop", "web").instances()
     assert found.artifact == IMAGE
 
 

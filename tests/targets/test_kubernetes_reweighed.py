@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from airflow_cd.errors import TargetRejected
-from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.instances import Track
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import by_ingress, by_virtual_service
-from airflow_cd.targets.kubernetes.by_route import ByRoute
-from airflow_cd.targets.kubernetes.deployment import TakenOver
-from tests.targets.cluster_in_memory import ClusterInMemory
-from tests.targets.divided_in_memory import NETWORKING, PLACES, SPECS
+from airflow_cd.targets.kubernetes.by_ingress import WEIGHT
+from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
+from tests.targets.divided_in_memory import PLACES, SPECS, divided, over, serve
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 NEW = Release("web", "1.1", "web:1.1", {})
 CALLED = {"route": "HTTPRoute shop", "virtual_service": "VirtualService shop", "ingress": "Ingress shop-canary"}
 WRITTEN = {
     "route": {"f:spec": {"f:rules": {}}},
     "virtual_service": {"f:spec": {"f:http": {}}},
-    "ingress": {"f:metadata": {"f:annotations": {f"f:{by_ingress.WEIGHT}": {}}}},
+    "ingress": {"f:metadata": {"f:annotations": {f"f:{WEIGHT}": {}}}},
 }
 AT = "2026-11-30T04:00:00Z"
 tokens = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ByRoute, "_await_taken", lambda self, generation: 0.0)
-    for one in (by_virtual_service, by_ingress):
-        monkeypatch.setattr(one, "_FOLLOWS", 0.0)
 
 
 @pytest.fixture(params=PLACES)
@@ -44,21 +38,7 @@ def by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cluster(by: str) -> ClusterInMemory:
-    made = ClusterInMemory()
-    controller = {"metadata": {"name": "nginx"}, "spec": {"controller": by_ingress.CONTROLLER}}
-    made.create(f"{NETWORKING}/ingressclasses", controller)
-    serve(made, by)
-    return made
-
-
-def serve(cluster: ClusterInMemory, by: str, **meta: Any) -> None:
-    """What divides requests, as its manifest has it."""
-    body = {"metadata": {"name": "shop", **meta}, "spec": copy.deepcopy(SPECS[by])}
-    cluster.put(f"{PLACES[by]}/shop", body)
-
-
-def over(cluster: ClusterInMemory, by: str, **more: Any) -> TakenOver:
-    return TakenOver(cast("Cluster", cluster), "production", "shop", "web", **{by: "shop"}, **more)
+    return divided(by)
 
 
 def put(cluster: ClusterInMemory, by: str, release: Release | None = NEW) -> None:
@@ -86,7 +66,7 @@ def give_another_weight(cluster: ClusterInMemory, by: str) -> None:
             own = str(one.get("name") or one["destination"]["host"]).endswith("-canary")
             one["weight"] = 90 if own else 10
     if by == "ingress":
-        there["metadata"]["annotations"][by_ingress.WEIGHT] = "90"
+        there["metadata"]["annotations"][WEIGHT] = "90"
     entry = {"manager": "kubectl-edit", "time": AT, "fieldsV1": WRITTEN[by]}
     there["metadata"]["managedFields"] = [entry]
     cluster.put(f"{PLACES[by]}/{name}", there)
@@ -153,6 +133,16 @@ def test_a_place_that_was_taken_away_is_told_and_nothing_more_is_given(cluster: 
         put(cluster, by)
 
 
+def test_the_canarys_service_that_somebody_deletes_is_there_again_with_the_next_phase(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    begin(cluster, by)
+    cluster.delete(f"{CORE}/services/web-canary")
+    begin(cluster, by)
+    assert f"{CORE}/services/web-canary" in cluster.objects
+    assert {one.weight for one in over(cluster, by).instances() if one.track == Track.CANARY} == {50 / 3}
+
+
 @pytest.mark.parametrize("change", [give_another_weight, put_back])
 def test_whoever_has_changed_it_the_canary_is_drained_and_taken_away(
     cluster: ClusterInMemory, by: str, change: Callable[[ClusterInMemory, str], None]
@@ -178,3 +168,49 @@ def test_a_canary_that_an_earlier_version_has_given_its_weight_goes_on(cluster: 
             }
     assert said(cluster, by) == ""
     put(cluster, by)
+
+
+def delete(cluster: ClusterInMemory, by: str) -> None:
+    """A person deletes what divides requests."""
+    cluster.delete(f"{PLACES[by]}/shop")
+
+
+def send_elsewhere(cluster: ClusterInMemory, by: str) -> None:
+    """A person lets it send requests to another Service alone."""
+    there = cast("Object", cluster.get(f"{PLACES[by]}/shop"))
+    there["spec"] = json.loads(json.dumps(SPECS[by]).replace('"web"', '"other"'))
+    cluster.put(f"{PLACES[by]}/shop", there)
+
+
+@pytest.mark.parametrize("change", [delete, send_elsewhere])
+def test_the_way_back_is_open_whatever_somebody_has_done_to_what_divides_requests(
+    cluster: ClusterInMemory, by: str, change: Callable[[ClusterInMemory, str], None]
+) -> None:
+    begin(cluster, by)
+    change(cluster, by)
+    if by != "ingress":
+        assert said(cluster, by).endswith(": the canary has no requests by it any more")
+    token = next(tokens)
+    over(cluster, by).drain([Track.CANARY], key=f"drain-{token}", token=token)
+    put(cluster, by, None)
+    over(cluster, by).settled(token=next(tokens))
+    assert not [path for path in cluster.objects if path.endswith("-canary")]
+    assert {one.version for one in over(cluster, by).instances()} == {"1.0"}
+    with pytest.raises(TargetRejected, match=r"there is no|none of these is a Service of Deployment web"):
+        put(cluster, by)
+
+
+def test_what_sends_requests_elsewhere_is_refused_also_where_a_canary_has_left_its_service(
+    cluster: ClusterInMemory, by: str
+) -> None:
+    begin(cluster, by)
+    send_elsewhere(cluster, by)
+    cluster.delete(f"{APPS}/deployments/web-canary")
+    if by == "ingress":
+        cluster.delete(f"{PLACES[by]}/shop-canary")
+    before = copy.deepcopy(cluster.objects)
+    for act in (lambda: over(cluster, by).check(NEW), lambda: put(cluster, by)):
+        with pytest.raises(TargetRejected, match="none of these is a Service of Deployment web"):
+            act()
+    left = {path: one["spec"] for path, one in cluster.objects.items() if path.startswith((PLACES[by], CORE))}
+    assert left == {path: one["spec"] for path, one in before.items() if path.startswith((PLACES[by], CORE))}

@@ -13,7 +13,7 @@ from airflow_cd.instances import FAILED, HEALTHY, STARTING, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.base import in_place, makes_replicas
 from airflow_cd.targets.kubernetes import KubernetesTarget
-from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 from airflow_cd.targets.replica_contract import ReplicaContract
 from tests.targets.cluster_in_memory import AUTOSCALERS, CORE
 from tests.targets.stateful_set_in_memory import HASH, SET, InPlaceTarget, StatefulSetInMemory
@@ -32,8 +32,8 @@ def cluster() -> StatefulSetInMemory:
     return found
 
 
-def over(cluster: StatefulSetInMemory) -> StatefulSetTakenOver:
-    return StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web")
+def over(cluster: StatefulSetInMemory) -> TakenOverStatefulSet:
+    return TakenOverStatefulSet(cast("Cluster", cluster), "production", "shop", "web")
 
 
 def put(cluster: StatefulSetInMemory, track: Track, release: Release | None, share: int = 34) -> None:
@@ -306,9 +306,9 @@ def test_the_last_pods_that_answer_are_not_taken_out(cluster: StatefulSetInMemor
     put(cluster, Track.CANARY, NEW)
     for place in (0, 1):
         cluster.objects[f"{CORE}/pods/web-{place}"]["status"]["conditions"][0]["status"] = "False"
-    with pytest.raises(TargetUnavailable, match="the canary's are all that answers"):
+    with pytest.raises(TargetUnavailable, match="only the canary's pods answer"):
         drain(cluster)
-    with pytest.raises(TargetUnavailable, match="the canary's are all that answers"):
+    with pytest.raises(TargetUnavailable, match="only the canary's pods answer"):
         put(cluster, Track.CANARY, None)
     assert cluster.images()[-1] == "web:1.1"
 
@@ -401,7 +401,7 @@ def test_what_a_tool_keeps_is_refused(cluster: StatefulSetInMemory) -> None:
     cluster.patch(SET, {"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}})
     with pytest.raises(TargetRejected, match="StatefulSet web is kept by Flux"):
         over(cluster).check(NEW)
-    mine = StatefulSetTakenOver(cast("Cluster", cluster), "production", "shop", "web", shared_with_gitops=True)
+    mine = TakenOverStatefulSet(cast("Cluster", cluster), "production", "shop", "web", shared_with_gitops=True)
     mine.check(NEW)
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.release import Release
-from airflow_cd.targets.kubernetes import KubernetesTarget, by_virtual_service
+from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
-from airflow_cd.targets.kubernetes.deployment import TakenOver
+from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
 from airflow_cd.targets.kubernetes.names import TRACK
 from tests.targets.cluster_in_memory import APPS, CORE, ClusterInMemory
 
@@ -23,8 +23,8 @@ Route = list[dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
-def follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_virtual_service, "_FOLLOWS", 0.0)
+def at_once(no_waiting: None) -> None:
+    """Nothing waits in a property that is tried many times either."""
 
 
 def to(host: str, weight: int | None = None, **more: Any) -> dict[str, Any]:
@@ -123,7 +123,9 @@ def test_its_rights_are_asked_for_before_anything_is_touched(monkeypatch: pytest
         "missing_rights",
         lambda _, wanted: [f"{verb} {resource}" for _, resource, verb in wanted if "virtual" in resource],
     )
-    target = TakenOver(cast("Cluster", cluster), "production", "shop", "web", virtual_service="shop", pull_check=False)
+    target = TakenOverDeployment(
+        cast("Cluster", cluster), "production", "shop", "web", virtual_service="shop", pull_check=False
+    )
     with pytest.raises(TargetUnauthorized, match="may not get virtualservices, update virtualservices"):
         target.check(Release("web", "1.1", "web:1.1", {}))
 
@@ -135,5 +137,5 @@ def test_a_target_has_one_thing_that_divides() -> None:
     assert target.label.name == "Deployment default/production, VirtualService shop"
     both = KubernetesTarget("kubernetes_production", "production", virtual_service="shop", route="shop")
     assert both.mistakes() == [
-        "a Kubernetes target has one of route, ingress, virtual_service, and not route and virtual_service"
+        "a Kubernetes target has one of route, ingress, virtual_service, not route and virtual_service"
     ]

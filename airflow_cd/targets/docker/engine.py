@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_cd.clock import machine_now
 from airflow_cd.errors import ArtifactNotFound, TargetError, TargetRejected, TargetUnauthorized, TargetUnavailable
-from airflow_cd.hooks.docker_engine import DockerEngine, not_installed
+from airflow_cd.hooks.docker_connection import DockerConnection, not_installed
 from airflow_cd.http.redaction import Redactor
 from airflow_cd.targets.docker.health import read_time
 
@@ -39,7 +39,7 @@ class Engine:
     :param settings: how it is reached.
     """
 
-    def __init__(self, settings: DockerEngine) -> None:
+    def __init__(self, settings: DockerConnection) -> None:
         self.settings = settings
         self._redact = Redactor(settings.credentials.values())
 

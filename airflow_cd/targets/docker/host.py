@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_cd.errors import TargetRejected
-from airflow_cd.hooks.docker_engine import DockerEngine
+from airflow_cd.hooks.docker_connection import DockerConnection
 from airflow_cd.hooks.docker_naming import Role, Selection, Slot, slots
 from airflow_cd.targets.docker.engine import Engine, Gone
 from airflow_cd.targets.docker.register import Register
@@ -40,7 +40,7 @@ class Host:
     """
 
     def __init__(
-        self, settings: DockerEngine, environment: str, containers: str | tuple[str, ...] | None, prefix: str
+        self, settings: DockerConnection, environment: str, containers: str | tuple[str, ...] | None, prefix: str
     ) -> None:
         self.settings = settings
         self.prefix = prefix

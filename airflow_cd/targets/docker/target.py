@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
-from airflow_cd.hooks.docker_engine import DockerEngine, installed, prefix_of
+from airflow_cd.hooks.docker_connection import DockerConnection, installed, prefix_of
 from airflow_cd.hooks.docker_naming import Selection, Slot
 from airflow_cd.instances import Instance
 from airflow_cd.release import Release
@@ -216,7 +216,7 @@ class DockerTarget:
         containers = self.containers if isinstance(self.containers, str | None) else tuple(self.containers)
         return tuple(
             Host(
-                DockerEngine.read(conn_id),
+                DockerConnection.read(conn_id),
                 self.environment,
                 containers,
                 prefix_of(conn_id, len(conn_ids)),

@@ -114,23 +114,6 @@ class HaproxyRouter:
                     self._set(address, name, f"weight {server.first_weight}", lambda now: now.weight > 0)
                 self._set(address, name, "state ready", lambda now: not now.out)
 
-    def weigh(self, weights: Mapping[str, int]) -> None:
-        """Set the weights of instances, without a reload.
-
-        :param weights: by name, from 0 to 256.
-        :raises TargetRejected: HAProxy refuses, or all are 0, which would send nobody anywhere.
-        """
-        if not any(weights.values()):
-            raise TargetRejected(
-                "every weight is 0: the traffic would go nowhere.",
-                state="nothing was changed.",
-                next_step="Leave one above 0.",
-            )
-        # Up first: at no time is the sum 0.
-        for name, weight in sorted(weights.items(), key=lambda pair: -pair[1]):
-            for address in self.settings.sockets:
-                self._set(address, name, f"weight {weight}", lambda now, weight=weight: now.weight == weight)  # type: ignore[misc]
-
     def follow(self, instance: str, addresses: Mapping[str, int], taken: Collection[str] = ()) -> None:
         """Have requests go to where an instance is now, if HAProxy sends them to an address among its networks.
 

@@ -1,4 +1,4 @@
-"""The images of a Deployment's releases: what stands for an artifact, and whether there is a way back to it."""
+"""The images of a workload's releases: what stands for an artifact, and whether there is a way back to it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BEFORE, _RELEASE, _NODE = "before", "release", "node"
 
 
 class Artifacts:
-    """What the artifacts of one Deployment mean.
+    """What the artifacts of one Deployment or StatefulSet mean.
 
     :param cluster: the API.
     :param container: name of the container that a release is put into, ``""`` for the first.
-    :param look: whether to see that images can be pulled, and which they are, before a canary begins.
+    :param look: whether to find out, before a canary begins, that images can be pulled and which they are.
     """
 
     def __init__(self, cluster: Cluster, container: str, *, look: bool) -> None:
@@ -130,7 +130,7 @@ class Artifacts:
     def remember(
         self, read: Callable[[], Object], path: str, known: Mapping[str, str], artifact: str, image: str
     ) -> None:
-        """Write down what artifacts mean, before anything is changed.
+        """Write down what artifacts mean, before anything else is changed.
 
         :param read: reads the Deployment.
         :param path: of its URL.
@@ -143,11 +143,11 @@ class Artifacts:
         self._write(read, path, lambda before: {**before, **known, **more})
 
     def forget(self, read: Callable[[], Object], path: str, artifact: str) -> None:
-        """Let an artifact mean what its name means when it comes again: somebody may have built it anew.
+        """Forget what an artifact has meant: somebody may have built it anew by the time it is deployed again.
 
         :param read: reads the Deployment.
         :param path: of its URL.
-        :param artifact: that has not stayed.
+        :param artifact: one that was rolled back.
         """
         self._write(read, path, lambda before: {name: before[name] for name in before if name != artifact})
 

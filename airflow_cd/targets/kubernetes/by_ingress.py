@@ -1,18 +1,17 @@
 """The canary's pods get requests by the weight of a canary Ingress of ingress-nginx, beside the one that is there.
 
-Whatever keeps to the annotations ``nginx.ingress.kubernetes.io/canary`` and ``canary-weight`` can divide them, and says
-so by the controller of its IngressClass. Another one would serve the second Ingress as it serves the first.
+Whichever controller follows the annotations ``nginx.ingress.kubernetes.io/canary`` and ``canary-weight`` can divide
+them; the IngressClass names it. Any other would serve the second Ingress as it serves the first.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider
 from airflow_cd.targets.kubernetes.names import GIVEN, canary_of, ours
 
 CONTROLLER = "k8s.io/ingress-nginx"
@@ -20,14 +19,14 @@ CANARY, WEIGHT = "nginx.ingress.kubernetes.io/canary", "nginx.ingress.kubernetes
 _STICKY = "nginx.ingress.kubernetes.io/affinity"
 _FOLLOWS = 5.0
 """Seconds within which the controller follows what is written: it does so every 3.3 s (``--sync-rate-limit``), its
-workers once in a second, and nothing of an Ingress says that they have."""
+workers once a second, and nothing in an Ingress says that they have."""
 _Path = tuple[str, str]
 
 
 class ByIngress(ByWeight):
-    """A Service of its own for the canary's pods, and an Ingress that gives that a weight.
+    """A Service of its own for the canary's pods, and an Ingress that gives it a weight.
 
-    The Ingress that is there is not touched.
+    The Ingress that is already there is not touched.
 
     :param cluster: the API.
     :param namespace: where.
@@ -44,35 +43,34 @@ class ByIngress(ByWeight):
         self._all = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
         self._path = f"{self._all}/{canary_of(ingress)}"
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the Ingress sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        named = [name for _, name in _backends(self._read())]
-        for name in named:
-            if name in found:
-                return name
-        raise TargetRejected(
-            f"Ingress {self._ingress} sends requests to {', '.join(named) or 'nothing'} by its rules, and none of "
-            f"these is a Service of Deployment {self._name}.",
+    @property
+    def _served(self) -> list[str]:
+        found = self._cluster.get(f"{self._all}/{self._ingress}")
+        return [name for _, name in _backends(found)] if found is not None else []
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"Ingress {self._ingress} sends requests to {', '.join(self._served) or 'nothing'} by its rules, and none "
+            f"of these is a Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the Ingress of the Deployment's Service: KubernetesTarget(..., ingress=...).",
         )
 
     @property
-    def _divided(self) -> Divided:
-        # The Ingress that was there is not written to, so whoever keeps it is in nobody's way.
+    def _divider(self) -> Divider:
+        # The Ingress that was there before is not written to, so a tool may keep it.
         weight = ("f:metadata", "f:annotations", f"f:{WEIGHT}")
         name = canary_of(self._ingress)
-        return Divided("Ingress", name, self._there(), "weight", weight, is_theirs=False)
+        return Divider("Ingress", name, self._there(), "weight", weight, is_theirs=False)
 
     def _require_suitable(self) -> None:
-        """A controller that divides requests has to serve the Ingress, and as a whole.
+        """A controller that divides requests has to serve the Ingress, and all of its requests.
 
         :raises TargetRejected: says what is in the way.
         :raises TargetUnauthorized: its IngressClass may not be read.
         """
-        ingress, service = self._read(), self._service
+        ingress, service = self._read(), self._served_service()
         annotations = ingress["metadata"].get("annotations") or {}
         if why := self._not_simple(ingress, annotations, service):
             raise TargetRejected(
@@ -86,13 +84,13 @@ class ByIngress(ByWeight):
                 continue
             if mine & {place for place, _ in _backends(other)}:
                 raise TargetRejected(
-                    f"Ingress {other['metadata']['name']} is a canary of the same paths, and there can be one alone.",
+                    f"Ingress {other['metadata']['name']} is a canary of the same paths, and there can be only one.",
                     state="nothing was changed.",
                     next_step="Finish that one first.",
                 )
 
     def clear(self) -> None:
-        """As of :class:`Routing`: its Ingress goes, without requests by then."""
+        """As of :class:`Routing`: its Ingress goes, once it has no requests any more."""
         if self._weight:
             self._write(0)
         super().clear()
@@ -110,12 +108,12 @@ class ByIngress(ByWeight):
         return found
 
     def _not_simple(self, ingress: Object, annotations: dict[str, str], service: str) -> str:
-        """What of an Ingress keeps its requests from being divided, as the end of a sentence; ``""`` for nothing."""
+        """Why the requests of an Ingress cannot be divided, as the end of a sentence; ``""`` where they can."""
         spec = ingress["spec"]
         if _is_canary(ingress):
             return "is a canary itself"
         if _STICKY in annotations:
-            return f"has sessions that stay with a pod ({_STICKY}), which a weight moves no more"
+            return f"has sessions that stay with a pod ({_STICKY}), which no weight moves"
         if ((spec.get("defaultBackend") or {}).get("service") or {}).get("name") == service:
             return f"sends requests to {service} as its default backend too, and a canary gets none of these"
         name = spec.get("ingressClassName")
@@ -149,7 +147,7 @@ class ByIngress(ByWeight):
             return
         annotations = {CANARY: "true", WEIGHT: str(share), GIVEN: str(share)}
         if there is None:
-            # Whoever made it meanwhile wanted the same.
+            # Whoever has made it meanwhile wanted the same.
             with contextlib.suppress(Conflict):
                 self._cluster.create(self._all, self._made(annotations))
         else:

@@ -1,7 +1,7 @@
 """The pods of a StatefulSet get requests from its Services: all of them, or those of one revision alone.
 
-Every pod has the revision of its template as a label, from its controller, whoever makes it anew and whenever. So a
-canary is out of the traffic as long as the Services ask for the revision of the others too; no pod is touched.
+Its controller gives every pod the revision of its template as a label, whenever it makes the pod anew. So a canary is
+out of the traffic for as long as the Services also ask for the revision of the other pods; no pod is touched.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from functools import cached_property
 
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.targets.kubernetes.names import REVISION, called
-from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
-from airflow_cd.targets.kubernetes.rights import require_unowned
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR, require_unowned
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import own_selector, selects, wait_until_out
 
@@ -23,9 +22,9 @@ _POD_NAME = "statefulset.kubernetes.io/pod-name"
 class ByRevision:
     """The Services of a StatefulSet that divide requests between its pods.
 
-    Its own headless Service is none of them: that gives every pod its name, and peers and clients that name a pod reach
-    it in any case. Nor is a headless Service by which peers find each other (``publishNotReadyAddresses``: they do so
-    before they are ready), nor one of one pod.
+    Its own headless Service is not one of them: it gives every pod its name, and peers and clients that name a pod
+    reach it in any case. Neither is a headless Service by which peers find each other (``publishNotReadyAddresses``:
+    they do so before they are ready), nor a Service of one pod.
 
     :param cluster: the API.
     :param namespace: where.
@@ -45,22 +44,22 @@ class ByRevision:
 
     @cached_property
     def _dividing(self) -> list[Object]:
-        """All Services of the namespace but those that name pods."""
+        """All Services of the namespace except those that name pods."""
         found = self._cluster.every(f"/api/v1/namespaces/{self._namespace}/services")
         return [one for one in found if own_selector(one) and not self._names_pods(one)]
 
     def drained(self, pod: Object) -> bool:
         """As of :class:`~airflow_cd.targets.kubernetes.routing.Routing`: no Service finds it.
 
-        Nor one that asks for a label which pods are given at run time, as a database's leader is.
+        None does by a label that pods are given at run time either, such as that of a database's leader.
         """
         labels = pod["metadata"].get("labels") or {}
         return bool(self.services) and not any(selects(service, labels) for service in self._dividing)
 
     def undivided(self, pods: Iterable[Object]) -> dict[str, list[str]]:
-        """By name of a Service that finds pods by labels which their template does not have, the names of these pods.
+        """The pods that a Service finds by labels which their template does not have, by name of the Service.
 
-        No drain changes such a Service: whom it finds is decided by whoever gives the labels.
+        No drain changes such a Service: whoever gives the labels decides which pods it finds.
 
         :param pods: of the StatefulSet, as they were read.
         """
@@ -79,10 +78,10 @@ class ByRevision:
         return None
 
     def check(self, *, shared_with_gitops: bool) -> None:
-        """Refuse what nobody could be kept out of; changes nothing.
+        """Refuse Services that nobody could be kept out of; changes nothing.
 
         :param shared_with_gitops: whether another tool may keep the Services.
-        :raises TargetRejected: a Service sends requests to pods of others too, or another tool puts it back.
+        :raises TargetRejected: a Service also sends requests to pods of others, or another tool puts it back.
         """
         uid = self._set["metadata"]["uid"]
         for service in self.services:
@@ -98,9 +97,9 @@ class ByRevision:
             )
 
     def narrow(self, revision: str, out: Iterable[Object]) -> None:
-        """Let the Services find the pods of one revision alone; returns when no request comes to the others any more.
+        """Let the Services find the pods of one revision alone; returns when the others get no requests any more.
 
-        :param revision: of those that keep their requests.
+        :param revision: revision of the pods that keep their requests.
         :param out: the pods of other revisions.
         """
         for service in self.services:
@@ -114,7 +113,7 @@ class ByRevision:
             self._forget()
 
     def _forget(self) -> None:
-        """What was written has to be read again."""
+        """Forget what was read, since it was written to."""
         for name in ("services", "_dividing"):
             self.__dict__.pop(name, None)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider, note_given
 from airflow_cd.targets.kubernetes.gateways import MIRROR, PART_MIRROR, SEVERAL_MIRRORS, require_features
 from airflow_cd.targets.kubernetes.headers import drop_rules, has_rules, is_undone, require_room, set_rules, theirs
 from airflow_cd.targets.kubernetes.names import canary_of
@@ -60,26 +59,23 @@ class ByRoute(ByWeight):
         self._mirror = mirror
         self._header = header
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the route sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        named = [
-            one["name"] for rule in self._read()["spec"].get("rules") or () for one in rule.get("backendRefs") or ()
-        ]
-        for name in named:
-            if name in found:
-                return str(name)
-        raise TargetRejected(
-            f"HTTPRoute {self._route} sends requests to {', '.join(named) or 'nothing'}, and none of these is a "
+    @property
+    def _served(self) -> list[str]:
+        route = self._cluster.get(self._path) or {"spec": {}}
+        return [str(one["name"]) for rule in route["spec"].get("rules") or () for one in rule.get("backendRefs") or ()]
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"HTTPRoute {self._route} sends requests to {', '.join(self._served) or 'nothing'}, and none of these is a "
             f"Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the route of the Deployment's Service: KubernetesTarget(..., route=...).",
         )
 
     @property
-    def _divided(self) -> Divided:
-        return Divided("HTTPRoute", self._route, self._read(), "rules", _RULES)
+    def _divider(self) -> Divider:
+        return Divider("HTTPRoute", self._route, self._cluster.get(self._path), "rules", _RULES)
 
     def _require_suitable(self) -> None:
         """The route has to be there, and to send requests to the stable pods.
@@ -87,7 +83,7 @@ class ByRoute(ByWeight):
         :raises TargetRejected: it does not, a rule of it divides their requests already or has sessions stay with a
             backend, copies are asked for and its gateway does not make any, or it cannot have a rule for the header.
         """
-        service, route = self._service, self._read()
+        service, route = self._served_service(), self._read()
         if divided := divided_already(route, service):
             raise TargetRejected(
                 f"HTTPRoute {self._route} divides requests among {' and '.join(divided)} already, and their shares "
@@ -97,9 +93,8 @@ class ByRoute(ByWeight):
             )
         if kept := keeps_sessions(route, service):
             raise TargetRejected(
-                f"HTTPRoute {self._route} has sessions stay with the backend where they have begun "
-                f"(sessionPersistence of its rule {kept}), also at the weight 0: no drain would take those of a canary "
-                "away.",
+                f"HTTPRoute {self._route} lets sessions stay with the backend where they began (sessionPersistence of "
+                f"its rule {kept}), even at the weight 0, so no drain would take the sessions of a canary away.",
                 state="nothing was changed.",
                 next_step="Take it out of the rule, or deploy without route=...: the canary's pods are behind the same "
                 "Service then.",
@@ -137,7 +132,8 @@ class ByRoute(ByWeight):
         """As of :class:`Routing`: a rule for the header may be gone, too."""
         if said := self.reweighed():
             return said
-        if not self._header or not is_undone(route := self._read(), self._service):
+        route = self._divider.object
+        if not self._header or route is None or not is_undone(route, self._service):
             return ""
         by = last_writer(route, _RULES)
         said = f"requests with {self._header!r} do not reach the canary any more"
@@ -157,13 +153,14 @@ class ByRoute(ByWeight):
 
     def _has_added(self) -> bool:
         """Whether a rule for a header is in the route."""
-        route = self._read()
+        route = self._divider.object or {"metadata": {}, "spec": {}}
         return len(theirs(route, self._service, self._header)) < len(route["spec"].get("rules") or ())
 
     def _weight_in(self, there: Object | None) -> int | None:
-        for rule in theirs(there, self._service, self._header) if there is not None else ():
+        service = self._known_service
+        for rule in theirs(there, service, self._header) if there is not None and service else ():
             for one in rule.get("backendRefs") or ():
-                if one["name"] == canary_of(self._service):
+                if one["name"] == canary_of(service):
                     return int(one.get("weight", 1))
         return None
 
@@ -172,6 +169,8 @@ class ByRoute(ByWeight):
 
         Requests with the header reach it for as long as it has a place, unless it is not to be reached by any.
         """
+        if share is None and self._divider.object is None:
+            return  # somebody has deleted it, and the canary's place with it
         # A place that nobody is sent to takes nothing from anybody: no one has to have followed.
         is_empty = self._weight is None and share == 0 and not copies
 
@@ -200,16 +199,35 @@ class ByRoute(ByWeight):
         deadline = time.monotonic() + _TAKEN_WITHIN
         refused = "no gateway has taken it"
         while time.monotonic() < deadline:
-            parents = (self._read().get("status") or {}).get("parents") or []
-            conditions = [one for parent in parents for one in parent.get("conditions") or ()]
-            seen = [one for one in conditions if one.get("observedGeneration", 0) >= generation]
-            wrong = [one for one in seen if one["type"] in ("Accepted", "ResolvedRefs") and one["status"] != "True"]
-            if seen and not wrong:
+            parents = self._parents()
+            seen = [_seen(one, generation) for one in parents]
+            conditions = [one for of_one in seen for one in of_one if one["type"] in ("Accepted", "ResolvedRefs")]
+            wrong = [one for one in conditions if one["status"] != "True"]
+            behind = [str(one.get("controllerName")) for one, of_one in zip(parents, seen, strict=True) if not of_one]
+            if parents and not wrong and not behind:
                 return max(_FOLLOWS, *(_FOLLOWS_LATER.get(str(one.get("controllerName")), 0.0) for one in parents))
             if wrong:
                 refused = f"{wrong[0].get('reason')}: {wrong[0].get('message')}"
+            elif behind:
+                refused = f"{behind[0]} has not seen it"
             time.sleep(_POLL)
         raise TargetUnavailable(
             f"HTTPRoute {self._route} was written, and is not in force: {refused}.",
             next_step="Look at its status, and at the gateway's log.",
         )
+
+    def _parents(self) -> list[Object]:
+        """What the controllers say of the route, for each gateway that it still names."""
+        route = self._read()
+        named = [self._gateway(one) for one in route["spec"].get("parentRefs") or ()]
+        found = (route.get("status") or {}).get("parents") or []
+        return [one for one in found if not named or self._gateway(one.get("parentRef") or {}) in named]
+
+    def _gateway(self, parent: Object) -> tuple[str, str, str]:
+        kind, namespace = parent.get("kind") or "Gateway", parent.get("namespace") or self._namespace
+        return str(kind), str(namespace), str(parent.get("name"))
+
+
+def _seen(parent: Object, generation: int) -> list[Object]:
+    """The conditions of a gateway that are about a generation of the route, or a newer one."""
+    return [one for one in parent.get("conditions") or () if one.get("observedGeneration", 0) >= generation]

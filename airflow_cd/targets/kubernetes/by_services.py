@@ -1,4 +1,4 @@
-"""The canary's pods get requests from the Services of the stable ones: an even part each, or all of them."""
+"""The canary's pods get requests from the Services of the stable pods: an even part each, or all of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import WHOLE
 from airflow_cd.targets.kubernetes.labels_of_new_pods import label_new_pods
 from airflow_cd.targets.kubernetes.names import SELECTOR, ours, selector_of
-from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR
+from airflow_cd.targets.kubernetes.ownership import SERVICE_SELECTOR, require_unowned
 from airflow_cd.targets.kubernetes.replicas import read_stable
-from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights, require_unowned
+from airflow_cd.targets.kubernetes.rights import FOR_SWITCHES, require_rights
 from airflow_cd.targets.kubernetes.selectors import give_back, require_alone, select
 from airflow_cd.targets.kubernetes.traffic import (
     delete_own_services,
@@ -37,7 +37,7 @@ class ByServices:
     :param cluster: the API.
     :param namespace: where.
     :param stable: the Deployment, as it was read.
-    :param autoscaler: called for the name of its autoscaler, ``None`` without one.
+    :param autoscaler: returns the name of its autoscaler; None without one.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, stable: Object, autoscaler: Callable[[], str | None]) -> None:
@@ -80,7 +80,7 @@ class ByServices:
         )
 
     def check(self, *, shared_with_gitops: bool = True) -> None:
-        """As of :class:`Routing`: an autoscaler may stand in the way; nothing is changed that a tool could keep."""
+        """As of :class:`Routing`: an autoscaler may stand in the way. Nothing is changed that a tool could keep."""
         self.labels(self._labels, None)
 
     def kept(self) -> str:
@@ -93,17 +93,17 @@ class ByServices:
         return bool(self.services) and not any(selects(service, labels) for service in self.services)
 
     def prepare(self, traffic: int | None) -> None:
-        """As of :class:`Routing`: a Service of the canary's own, for tests, where that gets no requests otherwise.
+        """As of :class:`Routing`: a Service of its own, for tests, where the canary gets no requests otherwise.
 
-        :raises TargetRejected: others would lose their requests with the stable pods.
+        :raises TargetRejected: others would lose their requests along with the stable pods.
         """
         if traffic not in (0, WHOLE):
             return
         require_rights(self._cluster, self._namespace, *FOR_SWITCHES)
         if not self.services:
             raise TargetRejected(
-                f"no Service sends requests to the pods of Deployment {self._name}, so there are none to be given to "
-                "a new side.",
+                f"no Service sends requests to the pods of Deployment {self._name}, so there are none to give to a "
+                "new side.",
                 state="nothing was changed.",
                 next_step="Give it a Service, or deploy it as a canary.",
             )
@@ -122,12 +122,12 @@ class ByServices:
 
     def take_out(self, pods: Sequence[Object]) -> None:
         """As of :class:`Routing`."""
-        # First their labels: the Services that are given back would find them by these.
+        # Their labels go first: Services that are given back would find the pods by them.
         absent = dict.fromkeys(traffic_labels(self.services))
         set_labels(self._cluster, pods, absent)
         self._give_services_back()
         self._wait_until_out(pods, lambda: label_new_pods(self._cluster, self._namespace, self._name, absent))
-        # One that was evicted or crashed with its node has another in its place, made before that was so.
+        # In place of one that was evicted or died with its node, another may have been made before that was so.
         late = [one for one in self._pods() if not self.drained(one) and not one["metadata"].get("deletionTimestamp")]
         if late:
             set_labels(self._cluster, late, absent)
@@ -163,7 +163,7 @@ class ByServices:
         return ""
 
     def abandoned(self) -> str:
-        """As of :class:`Routing`: its Services ask for its pods alone still."""
+        """As of :class:`Routing`: the Services still ask for its pods alone."""
         taken = [
             one["metadata"]["name"] for one in self.services if SELECTOR in (one["metadata"].get("annotations") or {})
         ]
@@ -193,10 +193,10 @@ class ByServices:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _knowing(self) -> Callable[[Object], bool]:
-        """What says whether a pod is of the Deployment or of its canary.
+        """A function that says whether a pod belongs to the Deployment or to its canary.
 
-        The Deployment's own are read when it is first asked, and so after the pods that it is asked about: one that was
-        made in between is its own.
+        The Deployment's own pods are read when the function is first called, and so after the pods that it is called
+        with: one that was made in between counts as its own.
         """
         canary = ours(self._name).items()
 
@@ -208,7 +208,7 @@ class ByServices:
         return lambda pod: canary <= (pod["metadata"].get("labels") or {}).items() or pod["metadata"]["name"] in own()
 
     def _pods(self) -> list[Object]:
-        """All of the canary's, as they are now."""
+        """The canary's pods, as they are now."""
         return self._cluster.every(f"/api/v1/namespaces/{self._namespace}/pods", selector_of(ours(self._name)))
 
     def _wait_until_out(self, pods: Sequence[Object], meanwhile: Callable[[], None] | None = None) -> None:
@@ -216,14 +216,14 @@ class ByServices:
         wait_until_out(self._cluster, self._namespace, self.services, names, meanwhile)
 
     def _give_services_back(self) -> bool:
-        """Let every Service find its pods by its own selector; whether one did not."""
+        """Let every Service find its pods by its own selector; returns whether one had another."""
         given = give_back(self._cluster, self._namespace, self.services)
         if given:
             self.__dict__.pop("services", None)
         return given
 
     def _ready(self, pods: Sequence[Object]) -> set[str]:
-        """Which of the canary's pods can answer, as the endpoints of its own Services say it."""
+        """Which of the canary's pods can answer, by the endpoints of its own Services."""
         own = services_of(self._cluster, self._namespace, ours(self._name))
         names = {one["metadata"]["name"] for one in pods}
         return endpoints_of(self._cluster, self._namespace, own) & names

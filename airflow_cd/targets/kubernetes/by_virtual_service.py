@@ -1,24 +1,24 @@
 """The canary's pods get requests by the weights of a VirtualService of Istio.
 
-The canary is a destination by the name of a Service of its own, not a subset of the stable pods': a subset that is not
-known everywhere yet, or not any more, answers with errors, and nothing has to be written to a DestinationRule so.
+The canary is a destination of its own, named by its Service, and not a subset of the stable pods': a subset that is not
+known everywhere yet, or not any more, answers with errors, and this way nothing has to be written to a DestinationRule.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cached_property
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
-from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divided, note_given
+from airflow_cd.instances import WHOLE
+from airflow_cd.targets.kubernetes.by_weight import ByWeight, Divider, note_given
 from airflow_cd.targets.kubernetes.names import WEIGHT, canary_of
 from airflow_cd.targets.kubernetes.writing import until_written
 
 _FOLLOWS = 1.5
 """Seconds that proxies may be behind what is written: istiod waits 0.1 s for more changes (``PILOT_DEBOUNCE_AFTER``)
-before it tells them, and nothing of a VirtualService says when they have taken it."""
+before it tells them, and nothing in a VirtualService says when they have taken it."""
 
 
 class ByVirtualService(ByWeight):
@@ -38,31 +38,35 @@ class ByVirtualService(ByWeight):
         self._called = name
         self._path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices/{name}"
 
-    @cached_property
-    def _service(self) -> str:
-        """Name of the Service of the stable pods, which the VirtualService sends requests to."""
-        found = {one["metadata"]["name"] for one in self._stable_services}
-        hosts = [_host(one) for route in _routes(self._read(), "http") for one in route]
-        for host in hosts:
-            if (name := self._service_of(host)) in found:
-                return name
-        raise TargetRejected(
-            f"VirtualService {self._called} sends requests to {', '.join(hosts) or 'nothing'} by its HTTP routes, and "
-            f"none of these is a Service of Deployment {self._name}.",
+    @property
+    def _served(self) -> list[str]:
+        return [name for host in self._hosts if (name := self._service_of(host))]
+
+    @property
+    def _hosts(self) -> list[str]:
+        found = self._cluster.get(self._path) or {"spec": {}}
+        return [_host(one) for route in _routes(found, "http") for one in route]
+
+    def _unserved(self) -> TargetRejected:
+        self._read()
+        return TargetRejected(
+            f"VirtualService {self._called} sends requests to {', '.join(self._hosts) or 'nothing'} by its HTTP "
+            f"routes, and none of these is a Service of Deployment {self._name}.",
             state="nothing was changed.",
             next_step="Name the one of the Deployment's Service: KubernetesTarget(..., virtual_service=...).",
         )
 
     @property
-    def _divided(self) -> Divided:
-        return Divided("VirtualService", self._called, self._read(), "HTTP routes", ("f:spec", "f:http"))
+    def _divider(self) -> Divider:
+        there = self._cluster.get(self._path)
+        return Divider("VirtualService", self._called, there, "HTTP routes", ("f:spec", "f:http"))
 
     def _require_suitable(self) -> None:
-        """All requests of the stable pods have to be such as weights can divide.
+        """All requests of the stable pods have to be of a kind that weights can divide.
 
         :raises TargetRejected: says what is in the way.
         """
-        found, service = self._read(), self._service
+        found, service = self._read(), self._served_service()
         if why := self._not_simple(found, service):
             raise TargetRejected(
                 f"VirtualService {self._called} {why}.",
@@ -92,7 +96,7 @@ class ByVirtualService(ByWeight):
         return self._service_of(_host(destination)) == service
 
     def _not_simple(self, found: Object, service: str) -> str:
-        """What keeps requests from being divided, as the end of a sentence; ``""`` for nothing."""
+        """Why requests cannot be divided, as the end of a sentence; ``""`` where they can."""
         for kind in ("tls", "tcp"):
             if any(self._is(one, service) for route in _routes(found, kind) for one in route):
                 return f"sends connections to {service} by its {kind} routes too, and a canary gets none of these"
@@ -104,13 +108,17 @@ class ByVirtualService(ByWeight):
         return ""
 
     def _weight_in(self, there: Object | None) -> int | None:
-        for route in _routes(there, "http") if there is not None else ():
+        service = self._known_service
+        for route in _routes(there, "http") if there is not None and service else ():
             for one in route:
-                if self._is(one, canary_of(self._service)):
+                if self._is(one, canary_of(service)):
                     return int(one.get("weight") or 0)
         return None
 
     def _write(self, share: int | None) -> None:
+        if share is None and self._divider.object is None:
+            return  # somebody has deleted it, and the canary's place with it
+
         def attempt() -> Object:
             found = copy.deepcopy(self._read())
             self._divide(found, share)
@@ -140,13 +148,15 @@ class ByVirtualService(ByWeight):
                     mine["weight"] = int(weight)
                 route["route"] = others
                 continue
-            meta.setdefault(had, str(mine.get("weight", "")))
-            mine["weight"] = 100 - share
+            if len(others) == len(all_of_it):
+                # With the canary beside it, the weight is ours, whichever number the route had when it was noted.
+                meta.setdefault(had, str(mine.get("weight", "")))
+            mine["weight"] = WHOLE - share
             place = others.index(mine) + 1
             route["route"] = [*others[:place], self._beside(mine, service, share), *others[place:]]
 
     def _beside(self, mine: Object, service: str, share: int) -> Object:
-        """The canary's destination: as the stable pods' one, but for its host, and without a subset."""
+        """The canary's destination: that of the stable pods with another host, and without a subset."""
         made = copy.deepcopy(mine)
         _, dot, domain = _host(mine).partition(".")
         made["destination"]["host"] = f"{canary_of(service)}{dot}{domain}"

@@ -10,7 +10,7 @@ from airflow_cd.targets.kubernetes.names import SHARE, canary_of, ours
 
 
 def replicas_for(share: int, stable: int) -> int:
-    """How many replicas a canary has beside the stable ones: the whole number that comes nearest to its share.
+    """How many replicas a canary has beside the stable ones: the number that comes nearest to its share.
 
     :param share: percent of all replicas that are to be the canary's; 100 for as many as there are stable ones, which
         are kept without requests.
@@ -24,7 +24,7 @@ def replicas_for(share: int, stable: int) -> int:
 
 
 def replicas_of(share: int, total: int) -> int:
-    """How many of a workload's own replicas are the canary: one at least, and one is left beside it.
+    """How many of a workload's own replicas are the canary: at least one, and at least one is left beside it.
 
     :param share: percent of all replicas that are to be the canary's, below 100.
     :param total: how many there are, two or more.
@@ -33,14 +33,14 @@ def replicas_of(share: int, total: int) -> int:
 
 
 def canary_deployment(stable: Object, template: Object, replicas: int, *, labels: dict[str, str], share: int) -> Object:
-    """The Deployment of a canary, made after the stable one.
+    """The Deployment of a canary, modelled on the stable one.
 
-    Nothing of the stable one's own labels and annotations is copied: another tool would take the canary for its own.
+    The stable one's own labels and annotations are not copied: another tool would take the canary for its own.
 
     :param stable: the Deployment, as it was read.
     :param template: the pod template with the canary's release.
     :param replicas: how many it has.
-    :param labels: of its pods, without ours.
+    :param labels: the labels of its pods, without ours.
     :param share: percent of the requests that it is to have.
     """
     name = stable["metadata"]["name"]

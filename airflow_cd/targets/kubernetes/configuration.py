@@ -1,10 +1,10 @@
-"""The run-time configuration of a release, as an immutable Secret of a name that says nothing of it.
+"""The run-time configuration of a release, as an immutable Secret whose name says nothing about it.
 
-A change of configuration has another Secret, so that the pods that run keep theirs byte for byte, and a rollback has
-the old one. It is a Secret and no ConfigMap since references to secrets are resolved by the time it is written.
+A changed configuration is another Secret, so running pods keep theirs byte for byte, and a rollback finds the old one.
+It is a Secret rather than a ConfigMap, because references to secrets are resolved by the time it is written.
 
-The name stands in pods, for more people to read than the Secret: were it made of the content, they could try passwords
-against it. So it is drawn by lot, and the Secret of a configuration is found by what the Secrets of ours hold.
+The name stands in pods, which more people may read than the Secret: were it derived from the content, they could try
+passwords against it. So it is random, and the Secret of a configuration is found by what our Secrets hold.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def files_of(configuration: Mapping[str, Any]) -> dict[str, str]:
 
 
 def require_usable(configuration: Mapping[str, Any]) -> None:
-    """Refuse what no container could be given.
+    """Refuse a configuration that no container could be given.
 
     :param configuration: of the release.
     :raises TargetRejected: a key is no name of a variable, or it is too large.
@@ -73,8 +73,8 @@ def keep(
 ) -> str:
     """Write the Secret of a release's configuration, unless there is one.
 
-    A release that runs here, or has, keeps the name that it has, so that none of its pods is replaced and the way back
-    writes nothing. No other release gets a name that was made of the content, as earlier versions have made them.
+    A release that runs here, or has run here, keeps the name of its Secret, so that none of its pods is replaced and
+    the way back writes nothing. No other release gets a name derived from the content, as earlier versions gave it.
 
     :param cluster: the API.
     :param namespace: where.

@@ -11,8 +11,10 @@ from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Object
 from airflow_cd.instances import WHOLE, Instance, Track
 from airflow_cd.release import Release
+from airflow_cd.targets.kubernetes.autoscalers import require_steady, told_of_autoscalers
 from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for, share_of
 from airflow_cd.targets.kubernetes.deployment_notes import notes_of
+from airflow_cd.targets.kubernetes.deployment_reader import DeploymentReader
 from airflow_cd.targets.kubernetes.going_on import (
     goes_on_with,
     require_as_noted,
@@ -22,27 +24,19 @@ from airflow_cd.targets.kubernetes.going_on import (
 from airflow_cd.targets.kubernetes.headroom import require_headroom
 from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, meant
-from airflow_cd.targets.kubernetes.replicas import instances_of, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import (
-    FOR_PULLS,
-    NEEDED,
-    require_rights,
-    require_steady,
-    require_unowned,
-    told_of_autoscalers,
-)
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant, require_unowned
+from airflow_cd.targets.kubernetes.replicas import Reading, instances_of, read_canary, read_stable
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, NEEDED, require_rights
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
-from airflow_cd.targets.kubernetes.there import DeploymentThere
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
-class TakenOver(DeploymentThere):
+class TakenOverDeployment(DeploymentReader):
     """One Deployment of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
 
-    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.there.DeploymentThere`.
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.deployment_reader.DeploymentReader`.
     """
 
     def instances(self) -> list[Instance]:
@@ -54,20 +48,15 @@ class TakenOver(DeploymentThere):
                 read_stable(self.cluster, self.namespace, stable, routing),
                 read_canary(self.cluster, self.namespace, self.name, canary, routing),
             )
-            read = functools.cache(self._configuration)
-            found = [
-                one
-                for state in states
-                for one in instances_of(
-                    state,
-                    container=name_of_container(stable, self.container),
-                    routing=routing,
-                    at=now(),
-                    configuration=read,
-                    output=self._output,
-                    meaning=remembered(stable),
-                )
-            ]
+            read = Reading(
+                name_of_container(stable, self.container),
+                routing,
+                now(),
+                functools.cache(self._configuration),
+                self._output,
+                remembered(stable),
+            )
+            found = [one for state in states for one in instances_of(state, read)]
             if canary is not None:
                 told = (told_of_autoscalers(self.cluster, self.namespace, stable, canary), routing.undone())
                 for said in filter(None, told):
@@ -152,7 +141,9 @@ class TakenOver(DeploymentThere):
         def act() -> None:
             stable = self._stable()
             routing = self._routing(stable)
-            routing.take_out(self._dispensable(stable, routing))
+            pods = self._dispensable(stable, routing)
+            self._require_current(token)
+            routing.take_out(pods)
 
         self._do(act, key, token)
 
@@ -164,7 +155,9 @@ class TakenOver(DeploymentThere):
                 return
             canary, routing = self._canary(), self._routing(self._stable())
             if canary is not None and (part := share_of(canary)):
-                routing.give(self._canary_pods(routing), part)
+                pods = self._canary_pods(routing)
+                self._require_current(token)
+                routing.give(pods, part)
 
         self._do(act, key, token)
 
@@ -193,7 +186,7 @@ class TakenOver(DeploymentThere):
         more = wanted["spec"]["replicas"] - (int(has["spec"].get("replicas", 1)) if has is not None else 0)
         if more > 0:
             self._require_headroom(stable, more)
-        self._there_for(token)
+        self._require_current(token)
         if has is None:
             require_not_abandoned(routing, canary_of(self.name))
             self._note(stable, token)
@@ -201,14 +194,18 @@ class TakenOver(DeploymentThere):
             require_as_weighed(routing)
             require_as_noted(stable, has, self.container)
         routing.prepare(traffic)
+        # Where its replicas decide what it gets, a phase changes that at once; any other part it gets by `restore`.
+        self._write_canary(wanted, routing, share if traffic is None else None, token)
+
+    def _write_canary(self, wanted: Object, routing: Routing, share: int | None, token: int) -> None:
+        """Create the canary, or write over it; with a share its traffic is given at once, unless it is drained."""
         note = Note.begun(wanted)
         wanted["metadata"]["annotations"] |= note.annotation
-
         path = self._path(canary_of(self.name))
 
         def attempt() -> None:
             # The canary is another object than that of the token: this is as near to its write as can be.
-            self._there_for(token)
+            self._require_current(token)
             there = self._canary()
             if there is None:
                 as_admitted(self.cluster, path, self.cluster.create(self._path(), wanted), note)
@@ -216,7 +213,7 @@ class TakenOver(DeploymentThere):
             meta = {**wanted["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
             as_admitted(self.cluster, path, self.cluster.put(path, {**wanted, "metadata": meta}), note)
             # What its pods are made with says whether it is drained: one of them may have been made just before.
-            if traffic is None and not routing.drained(there["spec"]["template"]):
+            if share is not None and not routing.drained(there["spec"]["template"]):
                 routing.give(self._canary_pods(routing), share)
 
         until_written(attempt, f"Deployment {canary_of(self.name)}")
@@ -226,7 +223,7 @@ class TakenOver(DeploymentThere):
         note = Note.begun(taken_over)
 
         def attempt() -> None:
-            meta = {"resourceVersion": self._there_for(token)["metadata"]["resourceVersion"]}
+            meta = {"resourceVersion": self._read_for(token)["metadata"]["resourceVersion"]}
             meta["annotations"] = note.annotation
             self.cluster.patch(self._path(self.name), {"metadata": meta}, MERGE)
 
@@ -243,7 +240,7 @@ class TakenOver(DeploymentThere):
         image = self._image(release, stable, self._routing(stable), token, begins=False)
 
         def attempt() -> None:
-            stable = copy.deepcopy(self._there_for(token))
+            stable = copy.deepcopy(self._read_for(token))
             before = stable["spec"]["template"]
             stable["spec"]["template"] = template = with_release(
                 before, release, image, secret=secret, container=self.container
@@ -267,9 +264,9 @@ class TakenOver(DeploymentThere):
         answering = [one for one in canary.pods if one["metadata"]["name"] in ready and not routing.drained(one)]
         if answering and not own.ready:
             raise TargetUnavailable(
-                f"none of the stable pods of Deployment {self.name} is ready, so the canary's are all that answers.",
+                f"none of the stable pods of Deployment {self.name} is ready, so only the canary's pods answer.",
                 instances=[one["metadata"]["name"] for one in answering],
-                state="the canary has its traffic still.",
+                state="the canary still has its traffic.",
                 next_step=f"Bring the stable pods up first: kubectl describe deployment {self.name} -n "
                 f"{self.namespace}. To have nothing answer instead, delete Deployment {canary_of(self.name)}.",
             )
@@ -283,19 +280,20 @@ class TakenOver(DeploymentThere):
         begun, pods = self._canary() is not None, self._pods(stable, routing)
         known = self._artifacts.known(stable, pods, begun=begun)
         image = self._artifacts.image_of(stable, pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._read_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
     def _remove_canary(self, token: int) -> None:
         stable, canary = self._stable(), self._canary()
         routing = self._routing(stable)
         self._dispensable(stable, routing)
-        self._there_for(token)
+        self._require_current(token)
         routing.clear()
         if canary is not None:
-            self._there_for(token)
-            self.cluster.delete(self._path(canary_of(self.name)))
             gone, stays = (self._artifacts.of(one) for one in (canary, stable))
             if gone != stays:
-                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
+                # Once the canary is deleted, nobody knows any more which artifact it had.
+                self._artifacts.forget(lambda: self._read_for(token), self._path(self.name), gone)
+            self._require_current(token)
+            self.cluster.delete(self._path(canary_of(self.name)))
         self._sweep()

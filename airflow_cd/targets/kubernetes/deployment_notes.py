@@ -1,4 +1,4 @@
-"""What works otherwise on a Deployment than a person may expect."""
+"""What works differently on a Deployment from what a person may expect."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bo
         )
     if not image_known:
         found.append(
-            f"which image {container['image']} is the nodes do not say: a rollback goes to its tag, whatever "
+            f"the nodes do not say which image {container['image']} is: a rollback goes back to its tag, whatever "
             "that means by then"
         )
     if (stable["spec"].get("strategy") or {}).get("type") == "Recreate":
         found.append(
             f"Deployment {name} has the strategy Recreate: the phase of 100 %, and a rollback after it, end all of its "
-            "stable pods before new ones are made, so nobody but a canary answers meanwhile"
+            "stable pods before new ones are made, so only a canary answers meanwhile"
         )
     if not routing.services:
         found.append(
             f"no Service sends requests to the pods of Deployment {name}, so a drain keeps nothing from a canary: what "
-            "it takes itself, from a queue, say, it takes until its rollback"
+            "it takes by itself, from a queue for example, it takes until its rollback"
         )
     return [f"{sentence}." for sentence in found if sentence]

@@ -1,4 +1,4 @@
-"""What the gateways of an HTTPRoute can do, as their class says it: the status of a route does not.
+"""What the gateways of an HTTPRoute can do, by their class: the status of a route does not say it.
 
 A gateway that does not know a filter may accept the route all the same and answer every request with an error from then
 on (Traefik 3.7 does). So this is found out before a route is written.
@@ -41,7 +41,7 @@ def require_features(cluster: Cluster, namespace: str, route: Object, *needed: s
 
 
 def _features(cluster: Cluster, namespace: str, route: Object) -> Iterator[tuple[str, set[str]]]:
-    """Of each parent of a route: what it is called, and what it can do."""
+    """Kind and name of each parent of a route, and its features."""
     for parent in route["spec"].get("parentRefs") or ():
         kind, name = parent.get("kind") or "Gateway", parent["name"]
         there, found = parent.get("namespace") or namespace, None
@@ -49,5 +49,5 @@ def _features(cluster: Cluster, namespace: str, route: Object) -> Iterator[tuple
             found = cluster.get(f"/apis/{GROUP}/v1/namespaces/{there}/gateways/{name}")
         made = found and cluster.get(f"/apis/{GROUP}/v1/gatewayclasses/{found['spec']['gatewayClassName']}")
         listed = ((made or {}).get("status") or {}).get("supportedFeatures") or ()
-        # A list of names until version 1.1 of the Gateway API.
+        # Until version 1.1 of the Gateway API it was a list of names.
         yield f"{kind} {name}", {one if isinstance(one, str) else str(one.get("name")) for one in listed}

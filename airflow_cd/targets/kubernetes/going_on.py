@@ -1,19 +1,16 @@
-"""Whether a canary may be gone on with: nobody else is at work at it, or has given the stable pods another release."""
+"""Whether a canary may go on: nobody else works on it, or has given the stable pods another release."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.template import Configurations, running
 from airflow_cd.targets.kubernetes.template_note import RESTARTED, changed_parts, release_parts, told_of_changes
-
-_Configurations = Callable[[str], "Mapping[str, Any] | None"]
 
 
 def require_as_weighed(routing: Routing) -> None:
@@ -27,7 +24,7 @@ def require_as_weighed(routing: Routing) -> None:
 
 
 def require_not_abandoned(routing: Routing, canary: str) -> None:
-    """Refuse to make a canary anew that somebody has deleted while it had requests: nobody answers these.
+    """Refuse to remake a canary that somebody has deleted while it had requests, which nobody answers now.
 
     :param routing: how requests come to its pods.
     :param canary: name of its Deployment.
@@ -38,15 +35,14 @@ def require_not_abandoned(routing: Routing, canary: str) -> None:
 
 
 def require_as_noted(stable: Object, canary: Object, container: str) -> None:
-    """Refuse to write over what somebody else has changed of a canary, or over a release that was given beside it.
+    """Refuse to write over what somebody else has changed in a canary, or over a release that was given beside it.
 
-    What else they have changed of the Deployment stays, and the canary gets it too. Who has pods made anew changes
-    nothing.
+    Whatever else they have changed in the Deployment stays, and the canary gets it too. A restart changes nothing.
 
     :param stable: the Deployment, as it was read.
     :param canary: its canary's.
     :param container: name of the container that holds the release, ``""`` for the first.
-    :raises TargetRejected: they have; says who, when and what.
+    :raises TargetRejected: somebody has; the message says who, when and what.
     """
     if changed_parts(canary) not in ([], [RESTARTED]):
         _refuse(
@@ -60,20 +56,20 @@ def require_as_noted(stable: Object, canary: Object, container: str) -> None:
         )
 
 
-def goes_on_with(stable: Object, canary: Object, release: Release, container: str, read: _Configurations) -> bool:
-    """Whether the stable pods are about to get what a canary was given, and not to go back.
+def goes_on_with(stable: Object, canary: Object, release: Release, container: str, read: Configurations) -> bool:
+    """Whether the stable pods are about to get what a canary was given, and not what they ran before.
 
     :param stable: the Deployment, as it was read.
     :param canary: its canary's.
     :param release: what they are about to get.
     :param container: name of the container that holds it, ``""`` for the first.
-    :param read: the configuration in a Secret, by its name.
+    :param read: reads the configuration in a Secret.
     """
     marks = (canary["spec"]["template"].get("metadata") or {}).get("annotations") or {}
     secret = marks.get(CONFIGURATION)
     has = running(stable["spec"]["template"], container, read)
     given = marks.get(ARTIFACT) == release.artifact and (read(secret) if secret else {}) == dict(release.configuration)
-    return given and (has.artifact, dict(has.configuration)) != (release.artifact, dict(release.configuration))
+    return given and not has.is_of(release)
 
 
 def _refuse(said: str, again: str) -> NoReturn:

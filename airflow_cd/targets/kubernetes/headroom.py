@@ -28,7 +28,7 @@ def quantity(text: object) -> Decimal | None:
 
 
 def needs_of(template: Object) -> dict[str, Decimal]:
-    """What a pod counts for in a quota, by the quota's name of it.
+    """What a pod counts for in a quota, by the name of the resource there.
 
     :param template: a pod template.
     """
@@ -37,7 +37,7 @@ def needs_of(template: Object) -> dict[str, Decimal]:
         for kind in ("requests", "limits"):
             given = (container.get("resources") or {}).get(kind) or {}
             if kind == "requests":
-                # What is limited and not asked for is asked for as it is limited.
+                # Where only a limit is given, the request is the same.
                 given = {**((container.get("resources") or {}).get("limits") or {}), **given}
             for resource, amount in given.items():
                 name = f"{kind}.{resource}"
@@ -46,7 +46,7 @@ def needs_of(template: Object) -> dict[str, Decimal]:
 
 
 def surge_of(deployment: Object) -> int:
-    """How many pods a change of a Deployment needs beside those it has: none where it may do with fewer meanwhile.
+    """How many more pods a change of a Deployment needs: none where it may have fewer meanwhile.
 
     :param deployment: as it was read.
     """
@@ -58,12 +58,12 @@ def surge_of(deployment: Object) -> int:
 
 
 def require_headroom(quotas: Iterable[Object], deployment: Object, canaries: int) -> None:
-    """Refuse what a quota would refuse later, when stable pods are replaced or go back beside the canary's.
+    """Refuse what a quota would refuse later, when stable pods are replaced beside the canary's.
 
     :param quotas: the ResourceQuotas of the namespace.
     :param deployment: the Deployment, as it was read.
-    :param canaries: how many pods the canary is to have more than it has.
-    :raises TargetRejected: they leave no room; with their numbers.
+    :param canaries: how many more pods the canary is to have than it has.
+    :raises TargetRejected: they leave no room; the message has their numbers.
     """
     pods = canaries + surge_of(deployment)
     needs = needs_of(deployment["spec"]["template"])
@@ -79,7 +79,7 @@ def require_headroom(quotas: Iterable[Object], deployment: Object, canaries: int
 def _short_of(quota: Object, needs: dict[str, Decimal], pods: int) -> Iterator[str]:
     spec, status = quota.get("spec") or {}, quota.get("status") or {}
     if spec.get("scopes") or spec.get("scopeSelector"):
-        return  # whether a pod counts there the cluster finds out
+        return  # only the cluster knows whether a pod counts there
     for name, written in (status.get("hard") or {}).items():
         hard, used = quantity(written), quantity((status.get("used") or {}).get(name, "0"))
         need = needs.get(_SHORT.get(name, name), Decimal(0)) * pods

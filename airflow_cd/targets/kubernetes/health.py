@@ -1,4 +1,4 @@
-"""How a pod fares, and why it is not ready, in the first sentence."""
+"""The health of a pod, and why it is not ready, in the first sentence."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow_cd.instances import FAILED, HEALTHY, STARTING, UNHEALTHY
 from airflow_cd.targets.last_words import telling
 
 READY_FOR = timedelta(seconds=3)
-"""How long a pod must have been ready without a restart: one that is ready for an instant is not.
+"""How long a pod must have been ready without a restart to count as healthy.
 
-Times of the API are whole seconds, so this is two seconds at the least; a node looks for ended containers every second.
+Times of the API are whole seconds, so this is at least two; a node looks for containers that have ended every second.
 """
 STEADY_FOR = timedelta(seconds=10)
-"""How long one must have been ready again that has ended since it was made: it may do so once more."""
+"""How long a pod must have been ready where a container has ended since it was made: it may do so once more."""
 _NEVER = {
     "CreateContainerConfigError",
     "CreateContainerError",
@@ -26,17 +26,16 @@ _NEVER = {
     "InvalidImageName",
     "RunContainerError",
 }
-"""Reasons to wait for which waiting does not help."""
+"""Reasons for waiting where waiting does not help."""
 ABSENT = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
 """Words by which a node says that a registry does not have an image, or does not give it."""
 _LONGEST = 900
 
 
-def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[str, bool], str]) -> tuple[str, str]:
+def health_of(pod: Object, now: datetime, last_lines: Callable[[str, bool], str]) -> tuple[str, str]:
     """The health of a pod, one of :data:`~airflow_cd.instances.HEALTH_STATES`, and what a person should know of it.
 
     :param pod: as the API lists it.
-    :param container: name of the container whose output is quoted when it ends.
     :param now: the present time, aware.
     :param last_lines: the last lines of a container's output, by its name and whether the run before is meant.
     """
@@ -48,7 +47,7 @@ def health_of(pod: Object, container: str, now: datetime, last_lines: Callable[[
     conditions = {one["type"]: one for one in status.get("conditions") or ()}
     ready = conditions.get("Ready") or {}
     if ready.get("status") == "True":
-        since, again = _time(ready.get("lastTransitionTime")), _restarts(containers)
+        since, again = time_of(ready.get("lastTransitionTime")), _restarts(containers)
         if since is not None and now - since < (STEADY_FOR if again else READY_FOR):
             ready_for = f"ready for {max(0.0, (now - since).total_seconds()):.0f} s"
             return STARTING, f"{ready_for}; {again}" if again else ready_for
@@ -79,7 +78,7 @@ def _stopped(one: Object, last_lines: Callable[[str, bool], str]) -> tuple[str, 
         text = f"{name} {_end_of(end)}"
         times = int(one.get("restartCount") or 0)
         text += f", started again {times} time{'' if times == 1 else 's'}" if times else ""
-        # The first end may be a race at start; the kubelet starts it again within seconds.
+        # The first time may be a race at start; the kubelet starts the container again within seconds.
         final = reason == "CrashLoopBackOff" or times > 0
         return (FAILED if final else STARTING), _short(text + (f"; its last lines: {output}" if output else ""))
     message = str(waiting.get("message") or "")
@@ -98,7 +97,7 @@ def _end_of(end: Object) -> str:
 
 
 def _restarts(containers: list[Object]) -> str:
-    """What a healthy pod should be known for: that it has started again, and why."""
+    """What people should know of a healthy pod: that it has started again, and why."""
     again = [one for one in containers if int(one.get("restartCount") or 0) > 0]
     if not again:
         return ""
@@ -119,23 +118,19 @@ def _unready(containers: list[Object], ready: Object, last_lines: Callable[[str,
     return _short(text)
 
 
-def _time(text: Any) -> datetime | None:
-    return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(timezone.utc) if text else None
-
-
 def time_of(text: Any) -> datetime | None:
     """A time as the API writes it, aware; None where there is none.
 
     :param text: such as ``2026-11-29T04:00:00Z``.
     """
-    return _time(text)
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(timezone.utc) if text else None
 
 
 def started_in(pod: Object, container: str) -> datetime | None:
-    """When the process of the release began that runs in a pod, or ran last; None while none has run.
+    """When the release's process in a pod began, or the last one that ran there; None while none has run.
 
     A node takes a pod before images are pulled and init containers run, and keeps it when a container is started again.
-    Where the node does not say when that was, it is when it took the pod.
+    Where the node does not say when the process began, the time when it took the pod stands for it.
 
     :param pod: as the API lists it.
     :param container: name of the container that holds the release.

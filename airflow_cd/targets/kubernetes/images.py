@@ -1,4 +1,4 @@
-"""Which image an artifact is: a tag may be moved, so what its pods really run is remembered, and asked for, by digest.
+"""Which image an artifact is: tags move, so what its pods really run is remembered, and deployed, by digest.
 
 A name is resolved once, when its canary begins, and means that image from then on; the way back goes to the digest that
 ran before.
@@ -21,7 +21,7 @@ _HUB = "docker.io"
 
 
 def digest_of(pod: Object, container: str) -> str | None:
-    """The digest of the image that a pod really runs; None where the node does not say it, or pulls no images.
+    """The digest of the image that a pod really runs; None where the node does not say it or pulls no images.
 
     :param pod: as the API lists it.
     :param container: name of the container, ``""`` for the first.
@@ -32,9 +32,9 @@ def digest_of(pod: Object, container: str) -> str | None:
 
 
 def digest_elsewhere(pod: Object, container: str) -> str | None:
-    """The digest that the image of a pod has in another repository, where the node names that one instead.
+    """The digest of a pod's image in another repository, where the node names that one instead.
 
-    Images that are copied from one repository to another keep theirs; whether this one has is to be seen.
+    An image that is copied from one repository to another keeps its digest; whether this one was is still to be seen.
 
     :param pod: as the API lists it.
     :param container: name of the container, ``""`` for the first.
@@ -44,7 +44,7 @@ def digest_elsewhere(pod: Object, container: str) -> str | None:
 
 
 def _runs(pod: Object, container: str) -> tuple[str, str, str]:
-    """Image, and repository and digest as the node says them."""
+    """The image, and the repository and digest that the node names for it."""
     wanted = container_of(pod, container)
     image = str(wanted["image"])
     if wanted.get("imagePullPolicy") != "Never":
@@ -70,7 +70,7 @@ def repository_of(image: str) -> str:
 
 
 def pinned(artifact: str, digest: str | None) -> str:
-    """An artifact with the digest that it stands for; as it is where none is known or it has one.
+    """An artifact with the digest that it stands for; unchanged where none is known or it has one.
 
     :param artifact: name of an image.
     :param digest: such as ``sha256:...``.

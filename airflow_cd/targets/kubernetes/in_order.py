@@ -8,7 +8,7 @@ from collections.abc import Callable
 from airflow_cd.errors import TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
-from airflow_cd.targets.kubernetes.fence import await_seen
+from airflow_cd.targets.kubernetes.controllers import await_seen
 from airflow_cd.targets.kubernetes.names import called
 from airflow_cd.targets.kubernetes.ordinals import ORDERED, Ordered
 from airflow_cd.targets.kubernetes.replicas import is_ready
@@ -17,7 +17,7 @@ _Read = Callable[[], "tuple[Ordered, ByRevision]"]
 
 
 def refuse_unsuitable(state: Ordered) -> None:
-    """Refuse a StatefulSet of which there can be no canary now; with one under way nothing but what ends it.
+    """Refuse a StatefulSet of which there can be no canary now; while one is under way, only what would end it.
 
     :param state: as it was read.
     :raises TargetRejected: its strategy, or a rollout or partition of somebody else, is in the way.
@@ -44,7 +44,7 @@ def refuse_unsuitable(state: Ordered) -> None:
     if state.partition:
         raise TargetRejected(
             f"{what} has a partition of {state.partition} in its updateStrategy, which somebody else has set: a canary "
-            "of theirs, or what is to keep pods as they are.",
+            "of theirs, or something that keeps pods as they are.",
             state="nothing was changed.",
             next_step="Finish that, and set updateStrategy.rollingUpdate.partition to 0.",
         )
@@ -81,21 +81,21 @@ def require_answering(state: Ordered, routing: ByRevision) -> None:
     if answering and state.staying and not any(map(is_ready, state.staying)):
         what = called(state.stateful_set)
         raise TargetUnavailable(
-            f"none of the pods of {what} that are no canary is ready, so the canary's are all that answers.",
+            f"none of the pods of {what} that are no canary is ready, so only the canary's pods answer.",
             instances=[one["metadata"]["name"] for one in answering],
-            state="the canary has its traffic still.",
+            state="the canary still has its traffic.",
             next_step=f"Bring the others up first: kubectl describe pod {state.unready[0]}.",
         )
 
 
 def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
-    """Have pods replaced that have another revision than they are to have, where their controller leaves them so.
+    """Replace pods that do not have the revision they are to have, where their controller leaves them alone.
 
-    With ``OrderedReady`` a controller does nothing at all while a pod is not ready, so that a pod which cannot start is
-    not replaced either when its template is put right (a known limitation of Kubernetes): one whose release is being
-    taken away is deleted. One that has the release from before is left to the controller, whose turn for it is another
-    and which a PodDisruptionBudget may keep from going. And pods below the partition
-    that have the newest revision, made before it was raised, it leaves as they are: one of them goes at a time.
+    With ``OrderedReady`` a controller does nothing at all while a pod is not ready, so a pod that cannot start is not
+    replaced even when its template is put right (a known limitation of Kubernetes): such a pod is deleted where its
+    release is being taken away. A pod with the release from before is left to the controller, which comes to it in its
+    own time. The controller also leaves alone the pods below the partition that have the newest revision, since they
+    were made before the partition was raised: these are evicted one at a time.
 
     :param cluster: the API.
     :param read: reads the StatefulSet and its pods.
@@ -108,7 +108,7 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
     for pod in state.misplaced:
         if not is_ready(pod) and state.is_left(pod):
             _require_seen(state, pod)
-            # Made anew meanwhile, it is another one.
+            # Whoever was made anew meanwhile is another pod.
             with contextlib.suppress(Conflict):
                 cluster.delete(_path(pod), uid=pod["metadata"]["uid"])
     surplus = [one for one in state.misplaced if is_ready(one) and state.place_of(one) < state.partition]
@@ -119,10 +119,10 @@ def replace_misplaced(cluster: Cluster, read: _Read) -> Ordered:
 
 
 def _give_back(cluster: Cluster, state: Ordered, surplus: list[Object]) -> None:
-    """Have one pod replaced that has a canary's release and is none; the others follow, when it is ready again."""
+    """Evict one pod that has the canary's release and is not the canary's; the others follow once it is ready again."""
     left = [one["metadata"]["name"] for one in surplus]
     if not state.unready:
-        # Made anew meanwhile, it is another one.
+        # Whoever was made anew meanwhile is another pod.
         with contextlib.suppress(Conflict):
             cluster.evict(_path(surplus[0]), surplus[0]["metadata"]["uid"])
         del left[0]
@@ -132,8 +132,8 @@ def _give_back(cluster: Cluster, state: Ordered, surplus: list[Object]) -> None:
             f"{more} the canary's release since somebody has scaled "
             f"{called(state.stateful_set)}: one after the other is replaced.",
             instances=left,
-            state="the canary has more than its share still.",
-            next_step="Nothing to do: it is asked for again.",
+            state="the canary still has more than its share.",
+            next_step="Nothing to do: it is tried again.",
         )
 
 

@@ -1,31 +1,27 @@
-"""The labels that a canary's pods are made with, changed while those that run stay as they are.
+"""Changing the labels that a canary's pods are made with, while the pods that run stay as they are.
 
-A change of a Deployment's pod template replaces its pods. Its ReplicaSets' templates say what the next pod looks like,
-and a change of them replaces nothing; a Deployment takes a ReplicaSet for its own newest one when both have the same
-template (``FindNewReplicaSet`` of its controller). So the Deployment is paused, the ReplicaSets are changed, then the
-Deployment is, and goes on.
+Changing the pod template of a Deployment replaces its pods. The templates of its ReplicaSets say what the next pod
+looks like, and changing these replaces nothing. A Deployment takes a ReplicaSet for its newest one when both have the
+same template (``FindNewReplicaSet`` of its controller). So the Deployment is paused, the ReplicaSets are changed, and
+then the Deployment is changed and resumed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
+import functools
 from collections.abc import Mapping
 
 from airflow_cd.errors import TargetRejected, TargetUnauthorized
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Object
+from airflow_cd.targets.kubernetes.controllers import await_seen, deadline
 from airflow_cd.targets.kubernetes.names import canary_of, ours, selector_of
-
-_SEEN_WITHIN = 3.0
-"""Seconds within which controllers that are at work have seen all of it. What they see later costs a replacement of the
-canary's pods, by pods with the new labels."""
-_POLL = 0.05
 
 Labels = Mapping[str, "str | None"]
 """By name; None where there is to be none."""
 
 
-def have(one: Object, labels: Labels) -> bool:
+def has_labels(one: Object, labels: Labels) -> bool:
     """Whether a pod, or a pod template, has labels, and lacks those that are to be absent.
 
     :param one: the pod or the template.
@@ -36,10 +32,10 @@ def have(one: Object, labels: Labels) -> bool:
 
 
 def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: Labels) -> None:
-    """Let every pod that is made of a canary from now on have labels, or lack them; no pod is replaced.
+    """Let every pod that is made for a canary from now on have labels, or lack them; no pod is replaced.
 
-    It may be done again after it was broken off anywhere. Where the ReplicaSets may not be changed, because a right has
-    ended or a policy has come, the pods are replaced after all: their labels matter more.
+    It may be repeated wherever it was interrupted. Where the ReplicaSets may not be changed, because a right was taken
+    away or a policy added, the pods are replaced after all: their labels matter more.
 
     :param cluster: the API.
     :param namespace: where.
@@ -50,30 +46,23 @@ def label_new_pods(cluster: Cluster, namespace: str, deployment: str, labels: La
     canary = cluster.get(path)
     if canary is None:
         return
-    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
-    if have(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
+    sets = [one for one in _sets(cluster, namespace, deployment) if not has_labels(one["spec"]["template"], labels)]
+    if has_labels(canary["spec"]["template"], labels) and not sets and not canary["spec"].get("paused"):
         return
     template = {"template": {"metadata": {"labels": dict(labels)}}}
-    ends = time.monotonic() + _SEEN_WITHIN
-    _await_seen(cluster, path, cluster.patch(path, {"spec": {"paused": True}}, MERGE), ends)
+    # What controllers see only later makes them replace the canary's pods by pods with the new labels.
+    ends = deadline()
+    cluster.patch(path, {"spec": {"paused": True}}, MERGE)
+    await_seen(lambda: cluster.get(path), ends)
     # What the Deployment may have made of its template until it was paused is among them.
-    sets = [one for one in _sets(cluster, namespace, deployment) if not have(one["spec"]["template"], labels)]
+    sets = [one for one in _sets(cluster, namespace, deployment) if not has_labels(one["spec"]["template"], labels)]
     for one in sets:
         at = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{one['metadata']['name']}"
         with contextlib.suppress(TargetUnauthorized, TargetRejected):
-            _await_seen(cluster, at, cluster.patch(at, {"spec": template}, MERGE), ends)
+            cluster.patch(at, {"spec": template}, MERGE)
+            await_seen(functools.partial(cluster.get, at), ends)
     cluster.patch(path, {"spec": {"paused": None, **template}}, MERGE)
 
 
 def _sets(cluster: Cluster, namespace: str, deployment: str) -> list[Object]:
     return cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector_of(ours(deployment)))
-
-
-def _await_seen(cluster: Cluster, path: str, written: Object, ends: float) -> None:
-    """Wait a moment until the controllers, which read one copy of everything, have seen what was written."""
-    there: Object | None = written
-    while there is not None and time.monotonic() < ends:
-        if (there.get("status") or {}).get("observedGeneration", 0) >= written["metadata"].get("generation", 0):
-            return
-        time.sleep(_POLL)
-        there = cluster.get(path)

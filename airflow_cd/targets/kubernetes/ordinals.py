@@ -17,6 +17,7 @@ from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, HEALTHY, STARTING, Instance, Track
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.canary import share_of
+from airflow_cd.targets.kubernetes.controllers import is_seen
 from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, REVISION, label_selector
 from airflow_cd.targets.kubernetes.replicas import (
     PASSING,
@@ -39,7 +40,7 @@ class Ordered:
     """A StatefulSet and its pods, as they are now.
 
     :param stateful_set: as it was read.
-    :param pods: all of its own that are there, also such as are about to end and still get requests.
+    :param pods: all of its own that are there, including those that are about to end and still get requests.
     """
 
     stateful_set: Object
@@ -52,12 +53,12 @@ class Ordered:
 
     @property
     def before(self) -> str:
-        """The revision of its pods that are no canary, for as long as there is one; ``""`` without."""
+        """The revision that its pods had before the canary; ``""`` without a canary."""
         return str((self.stateful_set["metadata"].get("annotations") or {}).get(BEFORE) or "")
 
     @property
     def left(self) -> list[str]:
-        """The revisions that it goes back from as a whole."""
+        """The revisions that its pods leave when all of them go back."""
         found: list[str] = json.loads((self.stateful_set["metadata"].get("annotations") or {}).get(LEFT) or "[]")
         return found
 
@@ -71,7 +72,7 @@ class Ordered:
 
     @property
     def wants_canary(self) -> bool:
-        """Whether a canary is asked for; without, one that was is on its way back."""
+        """Whether a canary is asked for; if not, one that was asked for before is on its way back."""
         return bool(self.before) and share_of(self.stateful_set) > 0
 
     @property
@@ -92,8 +93,7 @@ class Ordered:
     @property
     def is_seen(self) -> bool:
         """Whether its controller has seen it as it is written."""
-        seen = (self.stateful_set.get("status") or {}).get("observedGeneration", 0)
-        return bool(seen >= self.stateful_set["metadata"].get("generation", 0))
+        return is_seen(self.stateful_set)
 
     @property
     def newest(self) -> str:
@@ -143,17 +143,17 @@ class Ordered:
 
     @property
     def others(self) -> list[Object]:
-        """The pods that have not the revision from before the canary; none without one."""
+        """The pods that do not have the revision from before the canary; none without a canary."""
         return [one for one in self.pods if self.before and revision_of(one) != self.before]
 
     @property
     def staying(self) -> list[Object]:
-        """The pods that have the revision from before the canary still; none without one."""
+        """The pods that still have the revision from before the canary; none without a canary."""
         return [one for one in self.pods if self.before and revision_of(one) == self.before]
 
     @property
     def misplaced(self) -> list[Object]:
-        """The pods that have another revision than they are to have, and are to stay; the highest place first."""
+        """The pods that are to stay and do not have the revision they are to have; the highest place first."""
         staying = [one for one in self.pods if not one["metadata"].get("deletionTimestamp")]
         wrong = [
             one
@@ -213,7 +213,7 @@ def _there(state: Ordered, pod: Object, read: Reading, told: str) -> Instance:
     place, revision = state.place_of(pod), revision_of(pod)
     track = Track.CANARY if state.is_canary(place, revision) else Track.STABLE
     found = instance_of(TrackState(track, None, [], state.pods), pod, read)
-    # Whoever has changed the template has changed what is to run at these places alone.
+    # A change of the template only changes what is to run at these places.
     changed = told if state.wanted_at(place) == state.newest else ""
     if changed and not (state.wants_canary and track is Track.STABLE):
         found = found.saying(changed)
@@ -221,9 +221,9 @@ def _there(state: Ordered, pod: Object, read: Reading, told: str) -> Instance:
         return found
     if state.is_seen and revision == state.wanted_at(place):
         return found
-    said = "the controllers of the cluster have not done yet what was asked for"
+    said = "the controllers of the cluster have not yet done what was asked for"
     if state.is_seen:
-        said = "it is to be replaced when its turn comes"
+        said = "it waits for its turn to be replaced"
         if state.is_ordered and (waits := [name for name in state.unready if name != found.name]):
             said += f", and no pod is while {waits[0]} is not ready ({ORDERED})"
     return replace(found, health=STARTING if found.health == HEALTHY else found.health).saying(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import FIELD_MANAGER, Object
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, MEANT, called
 from airflow_cd.targets.kubernetes.template import container_of
@@ -22,10 +23,9 @@ _MANAGERS = {
     "helm-controller": "Flux",
 }
 
-
 _Field = tuple[str, ...]
 CONTAINERS: _Field = ("f:spec", "f:template", "f:spec", "f:containers")
-"""Where the API says who has written to the containers of a pod template."""
+"""Path in ``managedFields`` of the containers of a pod template."""
 TEMPLATE: _Field = ("f:spec", "f:template")
 """The same for all of the pod template."""
 SERVICE_SELECTOR: _Field = ("f:spec", "f:selector")
@@ -33,15 +33,36 @@ SERVICE_SELECTOR: _Field = ("f:spec", "f:selector")
 
 
 def kept_by(one: Object, field: _Field = CONTAINERS) -> str | None:
-    """The tool that puts an object back to what stands in its repository; None where none is known to.
+    """The tool that puts an object back to what its repository says; None where none is known to.
 
     :param one: the object, as it was read.
-    :param field: whoever writes to it counts, by default the containers of a pod template.
+    :param field: the field whose writers count, by default the containers of a pod template.
     """
     meta = one["metadata"]
     marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
     by_mark = next((tool for mark, tool in _MARKS.items() if mark in marks), None)
     return by_mark or next((_MANAGERS[name] for name, _ in _writers(one, field) if name in _MANAGERS), None)
+
+
+def require_unowned(
+    one: Object, kind: str = "Deployment", part: str = "pod template", field: _Field = CONTAINERS
+) -> None:
+    """Refuse an object that another tool puts back to what its repository says.
+
+    :param one: as it was read.
+    :param kind: its kind.
+    :param part: which part of it would be put back.
+    :param field: the same part as a path in ``managedFields``.
+    :raises TargetRejected: a tool does.
+    """
+    meta, owner = one["metadata"], kept_by(one, field)
+    if owner is not None:
+        raise TargetRejected(
+            f"{kind} {meta['name']} is kept by {owner}, which would put back what a deployment or a rollback changes.",
+            state="nothing was changed.",
+            next_step=f"Let {owner} ignore the {part} of this {kind}, and say so: "
+            "KubernetesTarget(..., shared_with_gitops=True).",
+        )
 
 
 def meant(template: Object, container: str) -> dict[str, str]:
@@ -69,25 +90,25 @@ def changed_since(deployment: Object, container: str) -> str:
 
 
 def last_writer(one: Object, field: _Field, *, after: str = "") -> str:
-    """Who else has written to a field of an object last, and when: `` by ... at ...``.
+    """Who else has last written to a field of an object, and when: `` by ... at ...``.
 
     :param one: the object, as it was read.
-    :param field: its path, by the names that the API has where it says who writes to what.
-    :param after: a time as of :func:`newest_writing`: who has written up to then is not meant. By default everybody is.
-    :returns: ``""`` where the API does not say it, as of whoever has only taken something away.
+    :param field: its path in ``managedFields``.
+    :param after: a time as of :func:`newest_writing`: who has written up to then does not count. By default everybody
+        does.
+    :returns: ``""`` where the API does not say it, as for somebody who has only removed something.
     """
     others = sorted((when, who) for who, when in _writers(one, field) if not after or when > after)
     return f" by {others[-1][1]} at {others[-1][0]}" if others else ""
 
 
 def given_up(one: Object) -> list[Object] | None:
-    """Who has written to what of an object, but for what Airflow CD has of its specification.
+    """The ``managedFields`` of an object without what Airflow CD has of its specification.
 
-    What is written in the place of ``metadata.managedFields`` counts as who it says, so that nobody who applies what
-    they own meets a conflict with a deployment that is over.
+    Once they are written back, nobody who applies what they own meets a conflict with a deployment that is over.
 
     :param one: the object, as it was read.
-    :returns: None where Airflow CD has nothing of it.
+    :returns: None where Airflow CD has none of it.
     """
     entries, found = one["metadata"].get("managedFields") or [], list[Object]()
     for entry in entries:
@@ -101,7 +122,7 @@ def given_up(one: Object) -> list[Object] | None:
 
 
 def newest_writing(one: Object, field: _Field) -> str:
-    """When somebody else has written to a field of an object last, as the API writes times; ``""`` where nobody has.
+    """When somebody else has last written to a field of an object, as the API writes times; ``""`` where nobody has.
 
     :param one: the object, as it was read.
     :param field: its path, as of :func:`last_writer`.

@@ -1,7 +1,7 @@
 """Whether images can be pulled, and which they are, as the cluster itself finds out.
 
-A pod is made for it whose containers name a command that no image has: their images are pulled with the rights, mirrors
-and credentials of the Deployment's own pods, and nothing of them ever runs. No registry is asked from here.
+A pod is made whose containers name a command that no image has: their images are pulled with the rights, mirrors and
+credentials of the Deployment's own pods, and nothing of them ever runs. No registry is asked from here.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _COPIED = (
     *("serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations", "securityContext"),
     *("schedulerName", "runtimeClassName", "priorityClassName", "os"),
 )
-"""What of a pod decides where it is put and what may be pulled there."""
+"""The fields of a pod that decide where it is put and what may be pulled there."""
 _REFUSED = {"ErrImagePull", "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"}
 
 
 @dataclass(frozen=True)
 class Pull:
-    """An image that is looked for.
+    """An image that is to be pulled.
 
-    :param name: unique among those that are looked for together.
+    :param name: unique among those that are pulled together.
     :param image: as a container would name it.
     :param policy: *Always* asks its registry, *IfNotPresent* only where the node does not have it.
     """
@@ -48,12 +48,12 @@ class Pull:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What came of it.
+    """What came of a pull.
 
-    :param there: whether it can be had; None where the cluster has not said it.
+    :param there: whether the image can be had; None where the cluster has not said.
     :param digest: of the image, where the node says it.
     :param elsewhere: its digest in another repository, where the node names that one instead.
-    :param why: why it cannot be had, as the node says it.
+    :param why: why it cannot be had, in the node's words.
     """
 
     there: bool | None
@@ -63,19 +63,19 @@ class Pulled:
 
     @property
     def absent(self) -> bool:
-        """Whether it is the registry that does not have it, or does not give it; waiting does not help then."""
+        """Whether the registry does not have it, or does not give it; then waiting does not help."""
         return self.there is False and any(word in self.why.lower() for word in ABSENT)
 
 
 def pull(cluster: Cluster, stable: Object, container: str, wanted: Sequence[Pull], *, node: str = "") -> list[Pulled]:
-    """Look for images.
+    """Pull images, without running any.
 
     :param cluster: the API.
     :param stable: the Deployment, as it was read.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param wanted: the images.
-    :param node: name of a node that it is best done on, since it has some of them.
-    :returns: what came of each, in the same order. Nothing is known where the cluster takes no such pod.
+    :param node: name of a node that already has some of them and is preferred.
+    :returns: what came of each, in the same order; nothing is known where the cluster refuses the pod.
     """
     unknown = [Pulled(None)] * len(wanted)
     path = f"/api/v1/namespaces/{stable['metadata']['namespace']}/pods"
@@ -86,7 +86,7 @@ def pull(cluster: Cluster, stable: Object, container: str, wanted: Sequence[Pull
     try:
         made = cluster.create(path, _pod(stable, container, wanted, node))
     except (TargetRejected, TargetUnauthorized):
-        # A policy or quota of the cluster; the canary's own pods may be let through.
+        # A policy or quota of the cluster, which may let the canary's own pods through.
         return unknown
     try:
         return _watch(cluster, f"{path}/{made['metadata']['name']}", wanted)
@@ -122,7 +122,7 @@ def _pulled(pod: Object, wanted: Pull) -> Pulled:
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _REFUSED:
         return Pulled(False, why=" ".join(message.split()) or reason)
-    # It was pulled where its container cannot be made for another reason.
+    # Where its container cannot be made for another reason, the image was pulled.
     return Pulled(True if reason.startswith(("CreateContainer", "RunContainer")) else None)
 
 
@@ -131,7 +131,7 @@ def _pod(stable: Object, container: str, wanted: Sequence[Pull], node: str) -> O
     template = without_release(stable["spec"]["template"], container)
     theirs = container_of(template, container)
     resources = copy.deepcopy(theirs.get("resources") or {})
-    # They are asked for where a quota wants them, and nothing needs them.
+    # A quota may demand requests; nothing runs, so the least will do.
     least = {"cpu": "1m", "memory": "1Mi", "ephemeral-storage": "1Mi"}
     resources["requests"] = {key: least.get(key, value) for key, value in (resources.get("requests") or {}).items()}
     kept = {key: theirs[key] for key in ("securityContext",) if key in theirs}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_cd.clock import now
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.instances import EMPTY, FAILED, STARTING, Instance, Track
+from airflow_cd.targets.kubernetes.controllers import is_seen
 from airflow_cd.targets.kubernetes.health import health_of, last_lines, started_in, time_of
 from airflow_cd.targets.kubernetes.images import digest_of, pinned
-from airflow_cd.targets.kubernetes.names import CONFIGURATION, OF, TRACK, label_selector, selector_of
-from airflow_cd.targets.kubernetes.template import running
+from airflow_cd.targets.kubernetes.names import CONFIGURATION, label_selector, ours, selector_of
+from airflow_cd.targets.kubernetes.template import Configurations, running
 from airflow_cd.targets.kubernetes.template_note import told_of_changes, told_of_others
 from airflow_cd.targets.kubernetes.traffic import endpoints_of
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from airflow_cd.targets.kubernetes.routing import Dividing
 
 PROXIES_FOLLOW = timedelta(seconds=2)
-"""How far the proxies of the nodes may be behind the endpoints, and the times of the API behind the clock."""
+"""How far the proxies of the nodes may lag behind the endpoints, and the times of the API behind the clock."""
 _HASH = "pod-template-hash"
 PASSING = ("failed calling webhook", "timeout", "timed out", "connection refused", "try again")
-"""Refusals of a pod that may be over a moment later."""
+"""Words of refusals of a pod that may be over a moment later."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class TrackState:
     :param track: which.
     :param deployment: its Deployment; None when that is gone, which its pods may outlive.
     :param sets: the ReplicaSets that it owns.
-    :param pods: those that it wants or that still get requests; what has ended is left out.
+    :param pods: the pods that it wants or that still get requests; those that have ended are left out.
     """
 
     track: Track
@@ -64,7 +65,7 @@ def is_ready(pod: Object) -> bool:
 
 
 def read_stable(cluster: Cluster, namespace: str, deployment: Object, routing: Dividing) -> TrackState:
-    """Read what there is of the stable track: a canary's pods may have all labels of its own.
+    """Read what there is of the stable track. Owners decide, since a canary's pods may have all of its labels.
 
     :param cluster: the API.
     :param namespace: where.
@@ -91,14 +92,14 @@ def read_canary(
     :param deployment: the canary's own; None when it is gone.
     :param routing: how requests come to its pods.
     """
-    selector = selector_of({OF: name, TRACK: str(Track.CANARY)})
+    selector = selector_of(ours(name))
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector)
     sets = cluster.every(f"/apis/apps/v1/namespaces/{namespace}/replicasets", selector) if deployment else []
     return TrackState(Track.CANARY, deployment, sets, present(cluster, namespace, pods, routing))
 
 
 def present(cluster: Cluster, namespace: str, pods: list[Object], routing: Dividing) -> list[Object]:
-    """Those that are there: without pods that have ended, or are about to and get no new request.
+    """The pods that are there: without those that have ended, or are about to end and get no new request.
 
     :param cluster: the API.
     :param namespace: where.
@@ -115,45 +116,13 @@ def present(cluster: Cluster, namespace: str, pods: list[Object], routing: Divid
 
 
 def _is_out(pod: Object, asked: set[str]) -> bool:
-    """Whether no proxy sends a pod that is about to end a request any more; they follow the endpoints."""
+    """Whether no proxy sends requests to a pod that is about to end any more; proxies follow the endpoints."""
     meta = pod["metadata"]
     if meta["name"] in asked:
         return False
     until = time_of(meta["deletionTimestamp"])
     begun = until - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0) if until else None
     return begun is None or now() - begun >= PROXIES_FOLLOW
-
-
-def instances_of(
-    state: TrackState,
-    *,
-    container: str,
-    routing: Dividing,
-    at: datetime,
-    configuration: Callable[[str], Mapping[str, Any] | None],
-    output: Callable[[str, str, bool], str],
-    meaning: Mapping[str, str],
-) -> list[Instance]:
-    """The replicas of a track, those that are wanted and not there yet among them.
-
-    :param state: of the track.
-    :param container: name of the container that holds the release, ``""`` for the first.
-    :param routing: how requests come to its pods.
-    :param at: the present time, aware.
-    :param configuration: the configuration in a Secret, by its name.
-    :param output: the output of a container, by pod, container and whether the run before is meant.
-    :param meaning: by artifact, the digest that it means here.
-    """
-    read = Reading(container, routing, at, configuration, output, meaning)
-    told = _told_of_others(state, container)
-    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
-    missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
-    if state.deployment is not None and (missing > 0 or _is_changing(state)):
-        found.append(_missing(state, state.deployment, missing, container, routing, configuration))
-    if not found and state.deployment is not None and state.track is Track.STABLE:
-        name = state.deployment["metadata"]["name"]
-        found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
-    return found
 
 
 @dataclass(frozen=True)
@@ -163,7 +132,7 @@ class Reading:
     :param container: name of the container that holds the release.
     :param routing: how requests come to the pods.
     :param at: the present time, aware.
-    :param configuration: the configuration in a Secret, by its name.
+    :param configuration: reads the configuration in a Secret.
     :param output: the output of a container, by pod, container and whether the run before is meant.
     :param meaning: by artifact, the digest that it means here.
     """
@@ -171,9 +140,26 @@ class Reading:
     container: str
     routing: Dividing
     at: datetime
-    configuration: Callable[[str], Mapping[str, Any] | None]
+    configuration: Configurations
     output: Callable[[str, str, bool], str]
     meaning: Mapping[str, str]
+
+
+def instances_of(state: TrackState, read: Reading) -> list[Instance]:
+    """The replicas of a track, those that are wanted and not there yet among them.
+
+    :param state: of the track.
+    :param read: what its pods are read with.
+    """
+    told = _told_of_others(state, read.container)
+    found = [instance_of(state, pod, read).saying("" if _is_ending(pod) else told) for pod in state.pods]
+    missing = state.wanted - sum(not pod["metadata"].get("deletionTimestamp") for pod in state.pods)
+    if state.deployment is not None and (missing > 0 or _is_changing(state)):
+        found.append(_missing(state, state.deployment, missing, read))
+    if not found and state.deployment is not None and state.track is Track.STABLE:
+        name = state.deployment["metadata"]["name"]
+        found.append(Instance(name, None, None, health=EMPTY, message="it has no replicas", track=Track.STABLE))
+    return found
 
 
 def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
@@ -185,7 +171,7 @@ def instance_of(state: TrackState, pod: Object, read: Reading) -> Instance:
     """
     name, weight = pod["metadata"]["name"], read.routing.weight(pod)
     runs = running(pod, read.container, read.configuration)
-    health, message = health_of(pod, read.container, read.at, lambda of, was: last_lines(read.output(name, of, was)))
+    health, message = health_of(pod, read.at, lambda of, was: last_lines(read.output(name, of, was)))
     artifact, digest = runs.artifact, digest_of(pod, read.container)
     if digest not in (None, read.meaning.get(artifact, digest)):
         artifact = pinned(artifact, digest)
@@ -213,7 +199,7 @@ def _is_ending(pod: Object) -> bool:
 
 
 def _told_of_others(state: TrackState, container: str) -> str:
-    """What somebody else has changed of a track's Deployment, as a sentence; ``""`` for nothing."""
+    """What somebody else has changed in a track's Deployment, as a sentence; ``""`` for nothing."""
     if state.deployment is None:
         return ""
     if state.track is Track.STABLE:
@@ -222,14 +208,9 @@ def _told_of_others(state: TrackState, container: str) -> str:
 
 
 def _is_changing(state: TrackState) -> bool:
-    """Whether a controller has not done yet what was asked for: it may still make pods of what was asked for before."""
-    unseen = [
-        one
-        for one in (state.deployment, *state.sets)
-        if one is not None
-        and (one.get("status") or {}).get("observedGeneration", 0) < one["metadata"].get("generation", 0)
-    ]
-    # What is remembered beside a Deployment is a change to it that no controller has anything to do for.
+    """Whether a controller has not yet done what was asked for: it may still make pods of what was asked for before."""
+    unseen = [one for one in (state.deployment, *state.sets) if one is not None and not is_seen(one)]
+    # What is remembered in a Deployment's annotations changes it without giving a controller anything to do.
     if (
         state.deployment is not None
         and unseen == [state.deployment]
@@ -241,7 +222,7 @@ def _is_changing(state: TrackState) -> bool:
 
 
 def _asks_for_nothing(deployment: Object, sets: list[Object]) -> bool:
-    """Whether its ReplicaSets are already as a Deployment asks for: one has its template and all of its replicas."""
+    """Whether its ReplicaSets are already as a Deployment asks: one has its template and all of its replicas."""
     wanted = int(deployment["spec"].get("replicas", 1))
     having = [one for one in sets if int(one["spec"].get("replicas", 1))]
     if not wanted:
@@ -250,23 +231,16 @@ def _asks_for_nothing(deployment: Object, sets: list[Object]) -> bool:
 
 
 def _template_of(one: Object) -> Object:
-    """The pod template, without the label by which the pods of a ReplicaSet are told apart."""
+    """The pod template, without the label that tells the pods of a ReplicaSet apart."""
     template: Object = one["spec"]["template"]
     meta = template.get("metadata") or {}
     labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != _HASH}
     return {**template, "metadata": {**meta, "labels": labels}}
 
 
-def _missing(
-    state: TrackState,
-    deployment: Object,
-    count: int,
-    container: str,
-    routing: Dividing,
-    configuration: Callable[[str], Mapping[str, Any] | None],
-) -> Instance:
-    """What stands for replicas that the cluster has not made yet, or has not taken away."""
-    runs = running(deployment["spec"]["template"], container, configuration)
+def _missing(state: TrackState, deployment: Object, count: int, read: Reading) -> Instance:
+    """The instance that stands for replicas that the cluster has not made yet, or not yet removed."""
+    runs = running(deployment["spec"]["template"], read.container, read.configuration)
     refused = [
         condition["message"]
         for one in state.sets
@@ -276,14 +250,14 @@ def _missing(
     passing = not refused or any(word in refused[0].lower() for word in PASSING)
     said = f"{count} replica{' is' if count == 1 else 's are'} not made yet"
     if count <= 0:
-        said = "the controllers of the cluster have not done yet what was asked for"
+        said = "the controllers of the cluster have not yet done what was asked for"
     return Instance(
         f"{deployment['metadata']['name']} (not made yet)",
         runs.version,
         runs.artifact,
         dict(runs.configuration),
         health=STARTING if passing else FAILED,
-        drained=routing.drained(deployment["spec"]["template"]),
+        drained=read.routing.drained(deployment["spec"]["template"]),
         message=f"the cluster refuses the pod: {refused[0]}" if refused else said,
         track=state.track,
     )
@@ -298,9 +272,10 @@ def owner_of(one: Object) -> str | None:
     return next((owner["uid"] for owner in owners if owner.get("controller")), None)
 
 
-def is_canary(deployment: Object) -> bool:
-    """Whether a Deployment is a canary of ours.
+def is_canary(deployment: Object, of: str) -> bool:
+    """Whether a Deployment is the canary of another one.
 
     :param deployment: as the API lists it.
+    :param of: name of the other one. What two long names are cut to may be the same.
     """
-    return (deployment["metadata"].get("labels") or {}).get(TRACK) == Track.CANARY
+    return ours(of).items() <= (deployment["metadata"].get("labels") or {}).items()

@@ -1,23 +1,20 @@
-"""The revisions that the cluster keeps of a StatefulSet's pod template: what its pods run, and what to go back to."""
+"""The revisions of a StatefulSet's pod template that the cluster keeps: what its pods run, and what to go back to."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from airflow_cd.errors import TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.names import called, label_selector
 from airflow_cd.targets.kubernetes.replicas import owner_of
-from airflow_cd.targets.kubernetes.template import container_of, running, without_release
-
-_Configurations = Callable[[str], "Mapping[str, Any] | None"]
+from airflow_cd.targets.kubernetes.template import Configurations, container_of, running, without_release
 
 
 def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict[str, Object]:
-    """By revision, the pod template; the newest last.
+    """The pod template of each revision, by its name; the newest last.
 
     :param cluster: the API.
     :param namespace: where.
@@ -32,7 +29,7 @@ def templates_of(cluster: Cluster, namespace: str, stateful_set: Object) -> dict
 
 
 def _template_in(revision: Object) -> Object:
-    """What a revision holds is a patch that replaces the whole template."""
+    """The template in a revision, which is a patch that replaces the whole template."""
     template: Object = copy.deepcopy(revision["data"]["spec"]["template"])
     template.pop("$patch", None)
     return template
@@ -63,34 +60,29 @@ def template_with(
     image: str,
     *,
     container: str,
-    configuration: _Configurations,
+    configuration: Configurations,
 ) -> Object | None:
-    """The template that has run a release here, if nothing else of it has changed since.
+    """The template that ran a release here before, if nothing else in it has changed since.
 
-    Pods that have it need no replacement.
+    Pods that have it need not be replaced.
 
     :param templates: of :func:`templates_of`.
     :param stateful_set: as it was read.
     :param release: what is to run.
     :param image: what stands for its artifact.
     :param container: name of the container, ``""`` for the first.
-    :param configuration: the configuration in a Secret, by its name.
+    :param configuration: reads the configuration in a Secret.
     """
     now = stateful_set["spec"]["template"]
     bare = _without_image(now, container)
     found = [
         one
         for one in (*templates.values(), now)
-        if _without_image(one, container) == bare and _runs(one, release, container, configuration)
+        if _without_image(one, container) == bare and running(one, container, configuration).is_of(release)
     ]
     pinned = [one for one in found if container_of(one, container)["image"] == image]
     fitting = pinned or found
     return fitting[-1] if fitting else None
-
-
-def _runs(template: Object, release: Release, container: str, configuration: _Configurations) -> bool:
-    runs = running(template, container, configuration)
-    return runs.artifact == release.artifact and dict(runs.configuration) == dict(release.configuration)
 
 
 def _without_image(template: Object, container: str) -> Object:

@@ -1,8 +1,8 @@
-"""How a canary's pods get requests: what is asked of it, whoever divides them.
+"""How a canary's pods get requests, whatever divides them.
 
-By the Services of the stable pods (:mod:`.by_services`), or by weights of an HTTPRoute (:mod:`.by_route`), of a
-VirtualService (:mod:`.by_virtual_service`) or of a canary Ingress (:mod:`.by_ingress`); nothing else of this package
-asks which one it has before it.
+That may be the Services of the stable pods (:mod:`.by_services`), or weights of an HTTPRoute (:mod:`.by_route`), of a
+VirtualService (:mod:`.by_virtual_service`) or of a canary Ingress (:mod:`.by_ingress`); nothing else in this package
+needs to know which.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from airflow_cd.hooks.kubernetes import Object
 
 
 class Dividing(Protocol):
-    """How requests come to pods, as far as it is read."""
+    """How requests come to pods, for whoever only reads it."""
 
     @property
     def services(self) -> list[Object]:
@@ -41,21 +41,21 @@ class Routing(Dividing, Protocol):
 
         :param labels: of the stable pods.
         :param traffic: percent of the requests that they are to have, None for an even part each.
-        :param has: those that the pods of a canary have that is there: others would mean other pods, whatever has
-            come to the cluster since. None, the default, where there is none yet.
+        :param has: the labels that the pods of the present canary have: other labels would mean other pods, whatever
+            was added to the cluster since. None, the default, where there is no canary yet.
         """
         ...
 
     def check(self, *, shared_with_gitops: bool = True) -> None:
-        """Refuse what no canary can be given requests by; changes nothing.
+        """Refuse an object that cannot give a canary requests; changes nothing.
 
-        :param shared_with_gitops: whether what is changed of it may be what another tool keeps.
-        :raises TargetRejected: says what is missing, or what a tool would put back.
+        :param shared_with_gitops: whether another tool may keep the object that is changed.
+        :raises TargetRejected: something is missing, or a tool would put it back; the message says what.
         """
         ...
 
     def kept(self) -> str:
-        """Which tool keeps what is changed of it, as a sentence without its full stop; ``""`` for none."""
+        """Which tool keeps the object that is changed, as a sentence without its full stop; ``""`` for none."""
         ...
 
     def prepare(self, traffic: int | None) -> None:
@@ -81,17 +81,17 @@ class Routing(Dividing, Protocol):
         ...
 
     def reweighed(self) -> str:
-        """That a canary has another weight than it was given, as a sentence without its full stop; ``""`` if not."""
+        """That a canary has another weight than it was given, as a sentence without its full stop; else ``""``."""
         ...
 
     def abandoned(self) -> str:
-        """Which requests a canary has that is gone, as a sentence without its full stop; ``""`` for none."""
+        """Which requests go to a canary that is gone, as a sentence without its full stop; ``""`` for none."""
         ...
 
     def undone(self) -> str:
-        """What somebody else has undone of it, as a sentence without its full stop; ``""`` for nothing."""
+        """What somebody else has undone here, as a sentence without its full stop; ``""`` for nothing."""
         ...
 
     def clear(self) -> None:
-        """Take away what :meth:`prepare` has made, the traffic first."""
+        """Remove what :meth:`prepare` has made, the traffic first."""
         ...

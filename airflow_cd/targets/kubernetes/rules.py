@@ -16,15 +16,15 @@ def mirrors_of(rule: Object) -> list[Object]:
 
 
 def copied_to(mirror: Object) -> str:
-    """The name of what such a filter copies requests to.
+    """The name of the backend that such a filter copies requests to.
 
-    :param mirror: the filter.
+    :param mirror: a filter of :func:`mirrors_of`.
     """
     return str(mirror["requestMirror"]["backendRef"]["name"])
 
 
 def divided_already(route: Object, service: str) -> list[str]:
-    """The names of what a rule divides requests among that has the Service; none where that has all of them.
+    """The backends among which a rule that has the Service divides requests already; none where the Service has all.
 
     :param route: the HTTPRoute.
     :param service: name of the stable pods' Service; its canary does not count.
@@ -38,9 +38,9 @@ def divided_already(route: Object, service: str) -> list[str]:
 
 
 def keeps_sessions(route: Object, service: str) -> int:
-    """The number, from 1, of a rule with the Service that has sessions stay with a backend; 0 where none does.
+    """The number, from 1, of a rule with the Service that lets sessions stay with a backend; 0 where none does.
 
-    The Gateway API has them stay whatever the weights become (GEP-1619).
+    By the Gateway API they stay whatever the weights become (GEP-1619).
 
     :param route: the HTTPRoute.
     :param service: name of the stable pods' Service.
@@ -59,7 +59,7 @@ def divide(route: Object, service: str, share: int | None, copies: int = 0) -> N
     :param route: the HTTPRoute; it is changed.
     :param service: name of the stable pods' Service.
     :param share: percent of the canary; None takes its place away and gives the Service the weight it had.
-    :param copies: percent of the requests that the canary gets copies of; none by default.
+    :param copies: percent of the requests that are copied to the canary; none by default.
     """
     meta = route["metadata"].setdefault("annotations", {})
     for number, rule in enumerate(route["spec"].get("rules") or ()):
@@ -78,14 +78,16 @@ def divide(route: Object, service: str, share: int | None, copies: int = 0) -> N
                 mine["weight"] = int(weight)
             rule["backendRefs"] = others
             continue
-        meta.setdefault(had, str(mine.get("weight", "")))
-        mine["weight"] = 100 - share
+        if len(others) == len(backends):
+            # With the canary beside it, the weight is ours, whichever number the rule had when it was noted.
+            meta.setdefault(had, str(mine.get("weight", "")))
+        mine["weight"] = WHOLE - share
         place = others.index(mine) + 1
         rule["backendRefs"] = [*others[:place], {**mine, "name": canary_of(service), "weight": share}, *others[place:]]
 
 
 def _copy(rule: Object, backend: Object, copies: int) -> None:
-    """Have a rule copy so many per cent of its requests to a backend, or none; others' copies stay."""
+    """Let a rule copy that percentage of its requests to a backend, or none; copies for others stay."""
     filters = rule.get("filters") or []
     mine = [one for one in mirrors_of(rule) if copied_to(one) == backend["name"]]
     kept = [one for one in filters if one not in mine]

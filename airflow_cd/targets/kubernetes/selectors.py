@@ -1,4 +1,4 @@
-"""The selectors of Services that were taken over for a while: changed, given back, and what may not be changed."""
+"""The selectors of Services, changed for the time of a deployment and given back, and which may not be changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def select(cluster: Cluster, namespace: str, service: Object, selector: dict[str
     :param namespace: where.
     :param service: the Service, as it was read.
     :param selector: the labels that it is to ask for, and no others.
-    :param keep: whether what it has stands in an annotation of it afterwards, to be given back.
+    :param keep: whether to note its own selector in an annotation, to be given back later.
     """
     path = f"/api/v1/namespaces/{namespace}/services/{service['metadata']['name']}"
 
@@ -31,39 +31,55 @@ def select(cluster: Cluster, namespace: str, service: Object, selector: dict[str
         wanted: dict[str, str | None] = {**dict.fromkeys(there["spec"].get("selector") or {}), **selector}
         mark = json.dumps(own_selector(there), sort_keys=True) if keep else None
         meta = {"resourceVersion": there["metadata"]["resourceVersion"], "annotations": {SELECTOR: mark}}
-        written = cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
-        if not keep and (owned := given_up(written)) is not None:
-            meta = {"resourceVersion": written["metadata"]["resourceVersion"], "managedFields": owned}
+        cluster.patch(path, {"metadata": meta, "spec": {"selector": wanted}}, MERGE)
+
+    until_written(attempt, f"Service {service['metadata']['name']}")
+
+
+def _disown(cluster: Cluster, namespace: str, service: Object) -> None:
+    """Give up the selector of a Service as a field of ours; nothing is written where it is none."""
+    path = f"/api/v1/namespaces/{namespace}/services/{service['metadata']['name']}"
+
+    def attempt() -> None:
+        there = cluster.get(path)
+        if there is not None and (owned := given_up(there)) is not None:
+            meta = {"resourceVersion": there["metadata"]["resourceVersion"], "managedFields": owned}
             cluster.patch(path, {"metadata": meta}, MERGE)
 
     until_written(attempt, f"Service {service['metadata']['name']}")
 
 
 def give_back(cluster: Cluster, namespace: str, services: Iterable[Object]) -> bool:
-    """Let every Service find its pods by its own selector.
+    """Let every Service find its pods by its own selector again, and give that up as a field of ours.
 
     :param cluster: the API.
     :param namespace: where.
     :param services: as they were read.
-    :returns: whether one did not.
+    :returns: whether one of them had another selector.
     """
-    taken = [one for one in services if SELECTOR in (one["metadata"].get("annotations") or {})]
-    for service in taken:
-        select(cluster, namespace, service, own_selector(service), keep=False)
-    return bool(taken)
+    given = False
+    for service in services:
+        if SELECTOR in (service["metadata"].get("annotations") or {}):
+            select(cluster, namespace, service, own_selector(service), keep=False)
+            given = True
+        elif given_up(service) is None:
+            continue
+        # A write of its own: a process may have died before it.
+        _disown(cluster, namespace, service)
+    return given
 
 
 def require_alone(
     cluster: Cluster, namespace: str, service: Object, is_known: Callable[[Object], bool], workload: str, why: str
 ) -> None:
-    """Refuse a Service that sends requests to pods of others too: they would get none any more.
+    """Refuse a Service that also sends requests to the pods of others, who would not get any more.
 
     :param cluster: the API.
     :param namespace: where.
     :param service: the Service, as it was read.
     :param is_known: whether a pod is of the workload, or of its canary.
     :param workload: kind and name, for the error.
-    :param why: what the others would lose, and when; the end of a sentence.
+    :param why: what the others would lose, and when, as the end of a sentence.
     :raises TargetRejected: it does.
     """
     pods = cluster.every(f"/api/v1/namespaces/{namespace}/pods", selector_of(own_selector(service)))

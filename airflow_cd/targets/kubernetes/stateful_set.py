@@ -22,26 +22,21 @@ from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.in_order import refuse_unsuitable, replace_misplaced, require_answering
 from airflow_cd.targets.kubernetes.names import BEFORE, LEFT, NOTED, SHARE
 from airflow_cd.targets.kubernetes.ordinals import Ordered, instances_in, refusals_of, revision_of
-from airflow_cd.targets.kubernetes.ownership import changed_since, meant
+from airflow_cd.targets.kubernetes.ownership import changed_since, meant, require_unowned
 from airflow_cd.targets.kubernetes.replicas import Reading
 from airflow_cd.targets.kubernetes.revisions import template_with
-from airflow_cd.targets.kubernetes.rights import (
-    FOR_PULLS,
-    FOR_STATEFUL_SETS,
-    require_rights,
-    require_unowned,
-)
-from airflow_cd.targets.kubernetes.stateful_notes import notes_of
-from airflow_cd.targets.kubernetes.stateful_there import StatefulSetThere
-from airflow_cd.targets.kubernetes.template import name_of_container, with_release
+from airflow_cd.targets.kubernetes.rights import FOR_PULLS, FOR_STATEFUL_SETS, require_rights
+from airflow_cd.targets.kubernetes.stateful_set_notes import notes_of
+from airflow_cd.targets.kubernetes.stateful_set_reader import StatefulSetReader
+from airflow_cd.targets.kubernetes.template import Running, name_of_container, running, with_release
 from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
 from airflow_cd.targets.kubernetes.writing import until_written
 
 
-class StatefulSetTakenOver(StatefulSetThere):
+class TakenOverStatefulSet(StatefulSetReader):
     """One StatefulSet of a cluster. Its methods are those of :class:`~airflow_cd.targets.base.ReplicaTarget`.
 
-    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.WorkloadThere`.
+    It is made with the parameters of :class:`~airflow_cd.targets.kubernetes.workload.Workload`.
     """
 
     def instances(self) -> list[Instance]:
@@ -87,7 +82,7 @@ class StatefulSetTakenOver(StatefulSetThere):
     def changed_by(self) -> str:
         """As of the target."""
         with self._located():
-            return changed_since(self._there(), self.container)
+            return changed_since(self._read(), self.container)
 
     # -- actions -------------------------------------------------------------------------------------------------
 
@@ -113,7 +108,7 @@ class StatefulSetTakenOver(StatefulSetThere):
 
         def act() -> None:
             if release is not None:
-                self._require_usable(release, self._there()["spec"]["template"])
+                self._require_usable(release, self._read()["spec"]["template"])
             for track in tracks:
                 if release is None:
                     self._take_back(track, token)
@@ -140,6 +135,7 @@ class StatefulSetTakenOver(StatefulSetThere):
             # Where somebody else has given all of them the release, nobody else is there to answer.
             if state.staying:
                 require_answering(state, routing)
+                self._require_current(token)
                 routing.narrow(state.before, state.others)
 
         self._do(act, key, token)
@@ -150,6 +146,7 @@ class StatefulSetTakenOver(StatefulSetThere):
         def act() -> None:
             state, routing = self._state()
             if state.wants_canary or not state.others:
+                self._require_current(token)
                 routing.widen()
             if (state.before or state.left) and not state.wants_canary and not any(map(state.is_left, state.pods)):
                 until_written(lambda: self._hand_back(token), f"StatefulSet {self.name}")
@@ -168,6 +165,7 @@ class StatefulSetTakenOver(StatefulSetThere):
                 next_step="Give it two or more, or deploy without a canary.",
             )
         if not state.wants_canary:
+            self._require_current(token)
             routing.widen()
         secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=True)
@@ -192,10 +190,11 @@ class StatefulSetTakenOver(StatefulSetThere):
 
     def _put_all(self, release: Release, token: int) -> None:
         state, routing = self._state()
-        if state.before and self._runs(self._stable(state)["spec"]["template"], release):
+        if state.before and self._ran_before(state).is_of(release):
             self._take_back(Track.CANARY, token)
             return
         # Pods that have the release count as well from here on, or nobody would answer in the end.
+        self._require_current(token)
         routing.widen()
         secret = self._keep_configuration(release)
         image = self._image(release, state, token, begins=False)
@@ -221,6 +220,10 @@ class StatefulSetTakenOver(StatefulSetThere):
         until_written(attempt, f"StatefulSet {self.name}")
         replace_misplaced(self.cluster, lambda: self._state_for(token))
 
+    def _ran_before(self, state: Ordered) -> Running:
+        """What the pods that are no canary run."""
+        return running(self._stable(state)["spec"]["template"], self.container, self._configuration)
+
     def _take_back(self, track: Track, token: int) -> None:
         """Let the canary's places have again what the others have."""
         if track == Track.STABLE:
@@ -228,7 +231,10 @@ class StatefulSetTakenOver(StatefulSetThere):
         state, routing = self._state()
         if state.before:
             require_answering(state, routing)
-            gone = self._artifacts.of(state.stateful_set)
+            gone, stays = (self._artifacts.of(one) for one in (state.stateful_set, self._stable(state)))
+            if gone != stays:
+                # Once the template is written over, nobody knows any more which artifact it had.
+                self._artifacts.forget(lambda: self._read_for(token), self._path(self.name), gone)
 
             def attempt() -> None:
                 state, _ = self._state_for(token)
@@ -238,10 +244,9 @@ class StatefulSetTakenOver(StatefulSetThere):
                 self._write(state, template, partition, {SHARE: None, **meant(template, self.container)})
 
             until_written(attempt, f"StatefulSet {self.name}")
-            if gone != self._artifacts.of(self._there()):
-                self._artifacts.forget(lambda: self._there_for(token), self._path(self.name), gone)
             state = replace_misplaced(self.cluster, lambda: self._state_for(token))
         if not state.others:
+            self._require_current(token)
             routing.widen()
         self._sweep()
 
@@ -274,7 +279,7 @@ class StatefulSetTakenOver(StatefulSetThere):
         stable, begun = self._stable(state), bool(state.before)
         known = self._artifacts.known(stable, state.pods, begun=begun)
         image = self._artifacts.image_of(stable, state.pods, release, known, begins=begins and not begun)
-        self._artifacts.remember(lambda: self._there_for(token), self._path(self.name), known, release.artifact, image)
+        self._artifacts.remember(lambda: self._read_for(token), self._path(self.name), known, release.artifact, image)
         return image
 
 

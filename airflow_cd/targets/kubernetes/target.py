@@ -15,13 +15,13 @@ from airflow_cd.targets.label import TargetLabel
 from airflow_cd.wording import with_article
 
 if TYPE_CHECKING:
-    from airflow_cd.targets.kubernetes.deployment import TakenOver
-    from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+    from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+    from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}: *[!-~]([ -~]{0,4094}[!-~])?")
-"""As the Gateway API takes a header to match: name and value."""
+"""Name and value of a header, as the Gateway API matches it."""
 _DIVIDING = {"route": "HTTPRoute", "ingress": "Ingress", "virtual_service": "VirtualService"}
-"""By parameter, the kind of what can divide requests by weights; one alone does."""
+"""By parameter, the kind of the object that divides requests by weights; a target has at most one."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -29,35 +29,35 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 class KubernetesTarget:
     """One Deployment or StatefulSet of a cluster, and its canary while a deployment lasts.
 
-    It is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is
-    the image of one container, its configuration environment variables and files of that container. A canary is a
-    second Deployment with the same Services; the stable replicas are not touched before the last phase. That of a
-    StatefulSet is some of its own pods, those at the highest places, where they are.
+    It is taken over as it is, and nothing has to be installed in the cluster. The artifact of a release is the image of
+    one container; its configuration is environment variables and files of that container. A canary is a second
+    Deployment behind the same Services, and the stable replicas are not touched before the last phase. The canary of a
+    StatefulSet is some of its own pods in place, those with the highest ordinals.
 
     :param conn_id: Airflow connection of type ``kubernetes``.
-    :param environment: what the environment is called; the Deployment's name too, unless that is given.
-    :param namespace: where the Deployment is.
-    :param deployment: its name; the environment's by default.
-    :param stateful_set: name of a StatefulSet, in the place of a Deployment; by default it is none.
+    :param environment: name of the environment; also of the Deployment, unless that is given.
+    :param namespace: its namespace.
+    :param deployment: name of the Deployment; the environment's by default.
+    :param stateful_set: name of a StatefulSet, in place of a Deployment; by default ``""``, for none.
     :param container: name of the container that a release is put into; the first by default.
     :param route: name of the HTTPRoute of the Gateway API that divides requests by weight; by default the Deployment's
         Services send every pod an even part.
-    :param mirror: percent of the requests that a canary, or a new side, gets copies of while it has none itself, from
-        0, the default, to 100; its answers nobody sees. A copy of what writes is written twice. Needs a ``route``, and
-        is no more than the share of a phase without requests.
-    :param header: ``Name: value`` of requests that reach a canary, or a new side, as long as there is one, whatever
-        part of the requests it has, none too; by default there are none such. Whoever knows it reaches what is not
-        verified yet. Needs a ``route``.
-    :param ingress: name of an Ingress of ingress-nginx, in the place of a ``route``: requests are divided by the
-        weight of a second one beside it; by default by none.
-    :param virtual_service: name of a VirtualService of Istio, in the place of a ``route``: requests are divided by the
-        weights of its HTTP routes; by default by none.
-    :param follows_within: how long whoever divides requests may go on as before when the API says that a change is in
-        force, as text (``"300ms"``) or in seconds; so long a drain waits. By default ``""``: what is known of its kind,
-        0.3 s of a gateway, 2.3 s of Traefik, 1.5 s of Istio and 5 s of ingress-nginx.
-    :param shared_with_gitops: whether it may be one that Argo CD or Flux keeps.
-    :param pull_check: whether to see, before a canary begins, that its image can be pulled and the one that runs now
-        too, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
+    :param mirror: percent of the requests that are copied to a canary, or a new side, while it gets none itself, from
+        0, the default, to 100; nobody sees its answers. A copy of a request that writes is written twice. Needs a
+        ``route``, and may not be more than the share of a phase without requests.
+    :param header: ``Name: value`` of requests that reach a canary, or a new side, for as long as there is one, whatever
+        part of the requests it has, even none; by default ``""``, for no such requests. Whoever knows the header
+        reaches what is not verified yet. Needs a ``route``.
+    :param ingress: name of an Ingress of ingress-nginx, in place of a ``route``: requests are divided by the weight of
+        a second Ingress beside it; by default ``""``, for none.
+    :param virtual_service: name of a VirtualService of Istio, in place of a ``route``: requests are divided by the
+        weights of its HTTP routes; by default ``""``, for none.
+    :param follows_within: how long the data plane may go on as before once the API says that a change is in force, as
+        text (``"300ms"``) or in seconds; a drain waits that long. By default ``""``, for what is known of its kind:
+        0.3 s for a gateway, 2.3 s for Traefik, 1.5 s for Istio and 5 s for ingress-nginx.
+    :param shared_with_gitops: whether Argo CD or Flux may keep it, because it ignores what a deployment changes.
+    :param pull_check: whether to find out, before a canary begins, that its image and the one that runs now can be
+        pulled, by a pod whose containers never run. Without it a tag is resolved by whichever pod starts first.
     """
 
     conn_id: str
@@ -98,10 +98,10 @@ class KubernetesTarget:
             if not isinstance(value, str) or not value.strip() or value != value.strip():
                 found.append(f"a Kubernetes target needs {with_article(name)}, got {value!r}")
         if self.stateful_set and self.deployment:
-            found.append("a Kubernetes target has a deployment or a stateful_set, and not both")
+            found.append("a Kubernetes target has a deployment or a stateful_set, not both")
         dividing = [name for name in _DIVIDING if getattr(self, name)]
         if len(dividing) > 1:
-            found.append(f"a Kubernetes target has one of {', '.join(_DIVIDING)}, and not {' and '.join(dividing)}")
+            found.append(f"a Kubernetes target has one of {', '.join(_DIVIDING)}, not {' and '.join(dividing)}")
         if self.stateful_set and dividing:
             found.append(
                 f"no {dividing[0]} can divide requests to StatefulSet {self.stateful_set}: its canary is some of its "
@@ -117,11 +117,11 @@ class KubernetesTarget:
         named = {kind: self.name, "namespace": self.namespace, **{name: getattr(self, name) for name in _DIVIDING}}
         for name, value in named.items():
             if isinstance(value, str) and value and not _NAME.fullmatch(value):
-                found.append(f"{name} {value!r} of a Kubernetes target is no name of an object in Kubernetes")
+                found.append(f"{name} {value!r} of a Kubernetes target cannot be the name of an object in Kubernetes")
         return found
 
     def _mistakes_of_the_route(self) -> list[str]:
-        """What is wrong with what needs an HTTPRoute."""
+        """What is wrong with the parameters that need an HTTPRoute."""
         found = []
         if isinstance(self.mirror, bool) or not isinstance(self.mirror, int) or not 0 <= self.mirror <= WHOLE:
             found.append(f"mirror of a Kubernetes target is a whole percent from 0 to 100, got {self.mirror!r}")
@@ -157,14 +157,14 @@ class KubernetesTarget:
         return TargetLabel("Kubernetes", f"{kind} {self.namespace}/{self.name}{''.join(divided)}", self.conn_id)
 
     @cached_property
-    def taken_over(self) -> TakenOver | StatefulSetTakenOver:
+    def taken_over(self) -> TakenOverDeployment | TakenOverStatefulSet:
         """The workload in its cluster; keeps its connection, so that a rollback minutes later needs no Airflow."""
         from airflow_cd.hooks.kubernetes import Cluster
-        from airflow_cd.targets.kubernetes.deployment import TakenOver
-        from airflow_cd.targets.kubernetes.stateful_set import StatefulSetTakenOver
+        from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
+        from airflow_cd.targets.kubernetes.stateful_set import TakenOverStatefulSet
 
         if self.stateful_set:
-            return StatefulSetTakenOver(
+            return TakenOverStatefulSet(
                 Cluster(self.conn_id),
                 self.environment,
                 self.namespace,
@@ -173,7 +173,7 @@ class KubernetesTarget:
                 shared_with_gitops=self.shared_with_gitops,
                 pull_check=self.pull_check,
             )
-        return TakenOver(
+        return TakenOverDeployment(
             Cluster(self.conn_id),
             self.environment,
             self.namespace,
@@ -199,8 +199,8 @@ class KubernetesTarget:
     def check(self, release: Release) -> None:
         """Check that a release could be deployed, and gone back from; changes nothing.
 
-        Whether its image can be pulled, and the one that runs now still can, the cluster finds out: a pod asks for
-        them, of which nothing ever runs.
+        The cluster itself finds out whether its image, and the one that runs now, can be pulled: by a pod of which
+        nothing ever runs.
 
         :param release: the release.
         :raises ArtifactNotFound: one of them cannot be pulled.
@@ -210,39 +210,39 @@ class KubernetesTarget:
         self.taken_over.check(release)
 
     def notes(self) -> list[str]:
-        """What works otherwise there than a person may expect, one sentence each; asks the cluster.
+        """What works differently there from what a person may expect, one sentence each; asks the cluster.
 
         :raises TargetError: it cannot be asked.
         """
         return self.taken_over.notes()
 
     def changed_by(self) -> str:
-        """Who else has changed what it was given last, and when; ``""`` where nobody has.
+        """Who else has changed what it was last given, and when; ``""`` where nobody has.
 
         :raises TargetError: it cannot be asked.
         """
         return self.taken_over.changed_by()
 
     def traffic_mistake(self, share: int, traffic: int) -> str:
-        """Why a canary cannot have that part of the requests; ``""`` when it can.
+        """Why a canary cannot have that part of the requests; ``""`` where it can.
 
         :param share: percent of the environment's replicas that it is.
         :param traffic: percent of the requests that it is to have.
         """
         if self.stateful_set:
             return (
-                f"StatefulSet {self.stateful_set} has no second side, and every pod has an even part of the requests: "
+                f"StatefulSet {self.stateful_set} has no second side, and every pod gets an even part of the requests: "
                 "deploy it in phases without traffic, and without bake"
             )
         if traffic == 0 and self.mirror > share:
             return (
                 f"{share} % of the replicas would get copies of {self.mirror} % of the requests, more than each of the "
-                f"others has: write KubernetesTarget(..., mirror={share}) or less, or deploy it as blue/green"
+                f"others gets: write KubernetesTarget(..., mirror={share}) or less, or deploy it as blue/green"
             )
         if any(getattr(self, name) for name in _DIVIDING) or traffic == 0 or share == traffic == WHOLE:
             return ""
         return (
-            f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod has an even part: "
+            f"{share} % of the replicas cannot have {traffic} % of the requests, of which every pod gets an even part: "
             "name the HTTPRoute, VirtualService or Ingress that divides them, KubernetesTarget(..., route=...)"
         )
 
@@ -261,8 +261,8 @@ class KubernetesTarget:
         :param release: what to run; None takes the replicas of the track away.
         :param tracks: one or both.
         :param share: percent of all replicas that are to be the canary's; 100 for as many as there are stable ones.
-        :param traffic: percent of the requests that the canary is to have once it is given its traffic; None, the
-            default, for what its replicas bring. It is made without any, unless that is so.
+        :param traffic: percent of the requests that the canary is to have once it is given its traffic, without any
+            until then; None, the default, for what its replicas bring from the start.
         :param key: idempotency key.
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.
@@ -271,9 +271,9 @@ class KubernetesTarget:
         self.taken_over.deploy(release, tracks, share=share, key=key, token=token, traffic=traffic)
 
     def drain(self, tracks: Sequence[Track], *, key: str, token: int) -> None:
-        """Keep the canary out of the traffic; returns when no Service sends it a request any more.
+        """Keep the canary out of the traffic; returns when no Service sends it requests any more.
 
-        No pod that is made of it afterwards gets one either, and none that runs is replaced.
+        No pod that is made for it afterwards gets any either, and no pod that runs is replaced.
 
         :param tracks: the canary's; stable replicas cannot be taken out.
         :param key: idempotency key.
@@ -295,7 +295,7 @@ class KubernetesTarget:
         self.taken_over.restore(tracks, key=key, token=token)
 
     def settled(self, *, token: int) -> None:
-        """Give up what was held of it: the deployment is over, and whoever applies or changes it now may.
+        """Give up the fields that were held: the deployment is over, and others may apply and change it again.
 
         :param token: fencing token of the lease.
         :raises TargetConflict: a higher token has been seen.

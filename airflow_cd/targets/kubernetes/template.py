@@ -17,13 +17,16 @@ from airflow_cd.targets.kubernetes.configuration import files_of, variables_of
 from airflow_cd.targets.kubernetes.names import ARTIFACT, CONFIGURATION, FILES, IMAGE, POLICY, REPLACED, VERSION
 
 _MODE = 0o644
-"""Of a release's files: what the API fills in, so that a template is read as it was written."""
+"""Mode of a release's files: what the API fills in, so that a template is read as it was written."""
 _OURS = (ARTIFACT, VERSION, IMAGE, CONFIGURATION, POLICY, REPLACED)
+
+Configurations = Callable[[str], "Mapping[str, Any] | None"]
+"""Reads the configuration in a Secret, by its name; None where that is gone."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """What a pod template says that its pods run.
+    """What the pods of a template run, by the template.
 
     :param artifact: as its release names it, else the image.
     :param version: of the release, else the image's tag; None without one.
@@ -35,6 +38,13 @@ class Running:
     version: str | None
     configuration: Mapping[str, Any]
     image: str
+
+    def is_of(self, release: Release) -> bool:
+        """Whether it is exactly a release.
+
+        :param release: artifact and configuration.
+        """
+        return self.artifact == release.artifact and dict(self.configuration) == dict(release.configuration)
 
 
 def container_of(template: Object, name: str) -> Object:
@@ -61,7 +71,7 @@ def name_of_container(deployment: Object, name: str) -> str:
 
 
 def with_release(template: Object, release: Release, image: str, *, secret: str, container: str) -> Object:
-    """The template with another release: everything that is not the release's stays as it is.
+    """The template with another release; everything else stays as it is.
 
     :param template: the pod template; it is not changed.
     :param release: what is to run.
@@ -75,7 +85,7 @@ def with_release(template: Object, release: Release, image: str, *, secret: str,
     chosen = container_of(changed, container)
     chosen["image"] = image
     if image != release.artifact and chosen.get("imagePullPolicy") == "Always":
-        # Which image a digest means no registry has to be asked; one that is down must not keep a pod from going back.
+        # No registry has to be asked what a digest means, and one that is down must not keep a pod from going back.
         annotations[POLICY], chosen["imagePullPolicy"] = "Always", "IfNotPresent"
     if not release.configuration:
         return changed
@@ -96,7 +106,7 @@ def with_release(template: Object, release: Release, image: str, *, secret: str,
 
 
 def require_free_paths(template: Object, release: Release, *, container: str) -> None:
-    """Refuse a file of a release at a path where the container has something mounted already: a cluster takes no two.
+    """Refuse a file of a release at a path where the container already has something mounted.
 
     :param template: the pod template, with a release of ours or without.
     :param release: what is to run.
@@ -118,7 +128,7 @@ def require_free_paths(template: Object, release: Release, *, container: str) ->
 
 
 def without_release(template: Object, container: str) -> Object:
-    """The template without what a release of ours has put there, the image excepted.
+    """The template without what a release of ours has put there, except for the image.
 
     :param template: the pod template; it is not changed.
     :param container: name of the container, ``""`` for the first.
@@ -137,7 +147,7 @@ def without_release(template: Object, container: str) -> Object:
     chosen = container_of(bare, container)
     theirs = [one for one in chosen.get("env") or () if _source(one) != secret]
     for place, one in replaced:
-        theirs.insert(place, one)  # one variable may name another that stands before it
+        theirs.insert(place, one)  # a variable may refer to one that stands before it
     mounts = [one for one in chosen.get("volumeMounts") or () if one["name"] != FILES]
     volumes = [one for one in bare["spec"].get("volumes") or () if one["name"] != FILES]
     for of, name, left in (
@@ -147,16 +157,16 @@ def without_release(template: Object, container: str) -> Object:
     ):
         of[name] = left
         if not left:
-            del of[name]  # the API has nothing that is empty
+            del of[name]  # the API leaves out what is empty
     return bare
 
 
-def running(template: Object, container: str, read: Callable[[str], Mapping[str, Any] | None]) -> Running:
+def running(template: Object, container: str, read: Configurations) -> Running:
     """What the pods of a template run.
 
     :param template: a pod template, or a pod.
     :param container: name of the container, ``""`` for the first.
-    :param read: the configuration in a Secret, by its name; None where that is gone.
+    :param read: reads the configuration that its release has.
     """
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     image = str(container_of(template, container)["image"])

@@ -1,7 +1,8 @@
-"""What a pod template was when it was taken over or written last: what is otherwise since, somebody else has changed.
+"""What a pod template was when it was taken over or last written; whatever differs since, somebody else has changed.
 
-Noted beside it while a deployment is under way, part by part, as keyed digests: a template may hold passwords, and the
-note of one must not outlive it. What the API fills in, and what admission makes of a write, is noted as it came back.
+It is noted beside the template while a deployment is under way, part by part, as keyed digests: a template may hold
+passwords, and these must not be found in a note that outlives it. What the API fills in, and what admission makes of a
+write, is noted as it came back.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ _LISTED = 5
 _ORDER = "the order of its parts"
 _CONFIGURATION = "the configuration of its release"
 RESTARTED = "annotation kubectl.kubernetes.io/restartedAt"
-"""What ``kubectl rollout restart`` changes, and others who have pods made anew."""
+"""What ``kubectl rollout restart`` changes, and other tools that have pods made anew."""
 
 
 @dataclass(frozen=True)
 class Note:
     """What a pod template was.
 
-    :param parts: by part, in words, a digest of it.
+    :param parts: by the name of a part, as people call it, its digest.
     :param salt: key of the digests.
-    :param since: when somebody else had written to it last by then, as the API writes it; ``""`` if nobody had.
-    :param labelled: whether its labels count: those of a canary say which requests it gets, and change with these.
+    :param since: when somebody else had last written to it by then, as the API writes it; ``""`` if nobody had.
+    :param labelled: whether its labels count: a canary's say which requests it gets, and change with them.
     """
 
     parts: Mapping[str, str]
@@ -43,7 +44,7 @@ class Note:
 
     @classmethod
     def begun(cls, workload: Object) -> Note:
-        """The note of a template as it is, or is about to be created.
+        """The note of a template as it is, or as it is about to be created.
 
         :param workload: the Deployment, a canary's too, or the StatefulSet that has it.
         """
@@ -53,7 +54,7 @@ class Note:
 
     @classmethod
     def of(cls, workload: Object) -> Note | None:
-        """The note that stands beside a template; None where there is none, or none that can be read.
+        """The note beside a template; None where there is none, or none that can be read.
 
         :param workload: as it was read.
         """
@@ -61,13 +62,13 @@ class Note:
         try:
             return cls(**json.loads(written)) if written else None
         except (ValueError, TypeError):
-            return None  # somebody, or another version, has written it
+            return None  # written by somebody else, or by another version
 
     def after(self, before: Object | None, template: Object) -> Note:
-        """The note when a template has been written: of what the write has left as it was, it stays.
+        """The note once a template has been written: the parts that the write left alone stay as they were noted.
 
-        :param before: the template that was written over, as it was then; None for one that is new.
-        :param template: that was written.
+        :param before: the template that was written over, as it was then; None where there was none.
+        :param template: the template that was written.
         """
         now = self._digests(template)
         if before is None:
@@ -78,7 +79,7 @@ class Note:
         return replace(self, parts={**kept, **{part: one for part, one in now.items() if part not in left}})
 
     def changed(self, template: Object) -> list[str]:
-        """The parts that are otherwise now, sorted.
+        """The parts that are different now, sorted.
 
         :param template: as it was read.
         """
@@ -88,7 +89,7 @@ class Note:
 
     @property
     def annotation(self) -> dict[str, str]:
-        """As it is written."""
+        """The annotation that holds the note."""
         return {NOTED: json.dumps({**self.__dict__, "parts": dict(self.parts)}, sort_keys=True)}
 
     def _digests(self, template: Object) -> dict[str, str]:
@@ -100,12 +101,12 @@ class Note:
 
 
 def as_admitted(cluster: Cluster, path: str, written: Object, note: Note, before: Object | None = None) -> None:
-    """Note what admission has made of a template in the write, where it has made something of it.
+    """Note what admission has made of a template as it was written, where it has changed it.
 
     :param cluster: the API.
-    :param path: of the workload's URL.
-    :param written: the workload, as the API has answered the write.
-    :param note: that was written with it.
+    :param path: path of the workload.
+    :param written: the workload, as the API answered the write.
+    :param note: the note that was written with it.
     :param before: as of :meth:`Note.after`.
     """
     admitted = note.after(before, written["spec"]["template"])
@@ -114,7 +115,7 @@ def as_admitted(cluster: Cluster, path: str, written: Object, note: Note, before
 
 
 def changed_parts(workload: Object) -> list[str]:
-    """What somebody else has changed of a pod template since it was noted, in words; nothing where it was not.
+    """What somebody else has changed in a pod template since it was noted, in words; nothing where it was not noted.
 
     :param workload: a Deployment, a canary's too, or a StatefulSet, as it was read.
     """
@@ -123,10 +124,10 @@ def changed_parts(workload: Object) -> list[str]:
 
 
 def told_of_changes(workload: Object, but: Collection[str] = ()) -> str:
-    """Who has changed what of a pod template since it was noted, as a sentence without its full stop; ``""`` if nobody.
+    """Who has changed what in a pod template since it was noted, as a sentence without its full stop; ``""`` if nobody.
 
     :param workload: as it was read.
-    :param but: parts that are told of elsewhere; none by default.
+    :param but: parts that are reported elsewhere; none by default.
     """
     note, parts = Note.of(workload), [one for one in changed_parts(workload) if one not in but]
     if note is None or not parts:
@@ -139,7 +140,7 @@ def told_of_changes(workload: Object, but: Collection[str] = ()) -> str:
 
 
 def told_of_others(workload: Object, container: str) -> str:
-    """Who has changed a release that was given, and what else; a sentence without its full stop, ``""`` for nobody.
+    """Who has changed the release that was given, or anything else, without a full stop; ``""`` where nobody has.
 
     :param workload: a Deployment or a StatefulSet, as it was read.
     :param container: name of the container that holds the release, ``""`` for the first.
@@ -159,10 +160,10 @@ def release_parts(workload: Object, container: str) -> set[str]:
 
 
 def _parts_of(template: Object, *, labelled: bool) -> dict[str, Any]:
-    """A pod template by what people call its parts."""
+    """The parts of a pod template, by what people call them."""
     meta, spec = template.get("metadata") or {}, template["spec"]
     annotations: Mapping[str, Any] = meta.get("annotations") or {}
-    # What else of ours is there says again which image it has.
+    # Our other annotations only repeat which image it has.
     found = {f"annotation {name}": one for name, one in annotations.items() if not name.startswith(OURS)}
     found |= {_CONFIGURATION: annotations[CONFIGURATION]} if CONFIGURATION in annotations else {}
     if labelled:

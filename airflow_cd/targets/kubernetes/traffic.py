@@ -1,4 +1,4 @@
-"""The traffic of pods: which Services send them requests, taking pods out, and seeing that they are out."""
+"""The traffic of pods: which Services send them requests, how pods are taken out, and when they are out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SEEN_OUT = 20.0
 _Endpoints = Callable[[set[str]], bool]
 """Whether the names of the pods that get requests are those that should."""
 _PROXIES = 1.3
-"""Seconds that the proxies of the nodes may be behind the endpoints: kube-proxy writes its rules once in a second."""
+"""Seconds that the proxies of the nodes may be behind the endpoints: kube-proxy writes its rules once a second."""
 
 
 def services_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> list[Object]:
-    """The Services that send requests to pods with these labels, or would if a canary had not all of them.
+    """The Services that send requests to pods with these labels, or would unless a canary had all of them.
 
     :param cluster: the API.
     :param namespace: where.
@@ -32,7 +32,7 @@ def services_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> lis
 
 
 def own_selector(service: Object) -> dict[str, str]:
-    """The labels by which a Service finds its pods, but for a canary that has all of its requests.
+    """The labels by which a Service finds its pods, unless a canary has all of its requests.
 
     :param service: the Service.
     """
@@ -59,7 +59,7 @@ def traffic_labels(services: Iterable[Object]) -> dict[str, str]:
 
 
 def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str | None]) -> None:
-    """Give pods labels, or take them away, several at a time: the last one is to be out no later than the first.
+    """Give pods labels, or take them away, several at a time, so that the last is out hardly later than the first.
 
     :param cluster: the API.
     :param pods: as they were listed.
@@ -77,7 +77,7 @@ def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str |
 
 
 def _all_of(pod: Object, labels: Iterable[str]) -> dict[str, str | None]:
-    """What a pod has of these labels, None for what it has not."""
+    """The values that a pod has of these labels, None for those that it lacks."""
     has = pod["metadata"].get("labels") or {}
     return {name: has.get(name) for name in labels}
 
@@ -103,13 +103,13 @@ def endpoints_of(cluster: Cluster, namespace: str, services: Iterable[Object]) -
 
 
 def make_own_service(cluster: Cluster, namespace: str, service: str, deployment: str) -> None:
-    """Make the Service of a canary's own pods, with the ports of the stable pods' Service.
+    """Make the Service of a canary's own pods, with the ports of the stable pods' Service, unless it is there.
 
     :param cluster: the API.
     :param namespace: where.
     :param service: name of the stable pods' Service.
     :param deployment: name of the Deployment.
-    :raises TargetRejected: there is a Service of that name which is somebody else's.
+    :raises TargetRejected: somebody else has a Service of that name.
     """
     path = f"/api/v1/namespaces/{namespace}/services"
     stable = cluster.get(f"{path}/{service}") or {"spec": {}}
@@ -190,9 +190,9 @@ def wait_until_out(
     :param namespace: where.
     :param services: the Services that did.
     :param pods: their names.
-    :param meanwhile: called while the proxies follow the endpoints, or at once where there is no pod; never
-        where there is no Service.
-    :raises TargetUnavailable: some of them still are where requests are sent.
+    :param meanwhile: called while the proxies follow the endpoints, or at once where there is no pod; never where
+        there is no Service.
+    :raises TargetUnavailable: requests are still sent to some of them.
     """
     if pods:
         _await_endpoints(
@@ -224,7 +224,7 @@ def _await_endpoints(
     while not wanted(found := endpoints_of(cluster, namespace, services)):
         if time.monotonic() - began > _SEEN_OUT:
             raise TargetUnavailable(
-                f"{said(found)}: the endpoints are not brought up to date.",
+                f"{said(found)}: the endpoints are not up to date.",
                 next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
             )
         time.sleep(0.05)

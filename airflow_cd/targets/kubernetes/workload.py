@@ -1,4 +1,4 @@
-"""What is read of a workload that was taken over, a Deployment or a StatefulSet, and how something is done to it."""
+"""A workload that was taken over, a Deployment or a StatefulSet: how it is read, and how an action on it is fenced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes import configuration
 from airflow_cd.targets.kubernetes.artifacts import Artifacts
-from airflow_cd.targets.kubernetes.fence import await_seen, enter, leave, require_current
+from airflow_cd.targets.kubernetes.controllers import await_seen
+from airflow_cd.targets.kubernetes.fence import enter, leave, require_current
 from airflow_cd.targets.kubernetes.names import CONFIGURATION, NOTED, called_at
 from airflow_cd.targets.kubernetes.ownership import given_up
 from airflow_cd.targets.kubernetes.template import container_of, require_free_paths
@@ -23,11 +24,11 @@ from airflow_cd.targets.kubernetes.writing import busy, until_written
 from airflow_cd.targets.last_words import LINES_READ
 
 
-class WorkloadThere(ABC):
-    """One workload of a cluster, as it is now.
+class Workload(ABC):
+    """One workload of a cluster.
 
-    :cvar kind: of the object.
-    :cvar resource: as the API's paths call its kind.
+    :cvar kind: kind of the object.
+    :cvar resource: its kind, as it is called in paths of the API.
 
     :param cluster: the API of its cluster.
     :param environment: what the environment is called, for errors.
@@ -35,7 +36,7 @@ class WorkloadThere(ABC):
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param shared_with_gitops: whether it may be one that another tool keeps.
-    :param pull_check: whether to see that images can be pulled before a canary begins.
+    :param pull_check: whether to find out, before a canary begins, that images can be pulled.
     """
 
     kind: ClassVar[str]
@@ -65,7 +66,7 @@ class WorkloadThere(ABC):
     def _path(self, name: str = "") -> str:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{self.resource}" + (f"/{name}" if name else "")
 
-    def _there(self) -> Object:
+    def _read(self) -> Object:
         """The object as it is, with the container that a release is put into."""
         found = self.cluster.get(self._path(self.name))
         if found is None:
@@ -81,14 +82,18 @@ class WorkloadThere(ABC):
             ) from None
         return found
 
-    def _there_for(self, token: int) -> Object:
-        """The object as it is, for whoever is about to write it: a token that was seen since overrules them."""
-        found = self._there()
+    def _read_for(self, token: int) -> Object:
+        """The object as it is, for whoever is about to write it, unless a newer token has overruled them."""
+        found = self._read()
         require_current(found, token)
         return found
 
+    def _require_current(self, token: int) -> None:
+        """Refuse to go on where a newer token has overruled this one; for what is written to other objects."""
+        self._read_for(token)
+
     def _absent(self) -> TargetRejected:
-        """The error of an object that is not there."""
+        """The error where the object is not there."""
         return TargetRejected(
             f"there is no {self.kind} {self.name!r} in namespace {self.namespace!r}.",
             state="nothing was changed.",
@@ -105,11 +110,11 @@ class WorkloadThere(ABC):
         require_free_paths(template, release, container=self.container)
 
     def _keep_configuration(self, release: Release) -> str:
-        """The name of the Secret that holds the configuration of a release, which is written unless it is there."""
+        """The name of the Secret that holds a release's configuration; it is written unless it is there."""
         return configuration.keep(self.cluster, self.namespace, self._family, release, self._templates_known)
 
     def _sweep(self) -> None:
-        """Delete configurations that nothing can need any more: neither a pod, nor what can be gone back to."""
+        """Delete configurations that nothing needs any more: neither a pod, nor a template that can be gone back to."""
         pods = self.cluster.every(f"/api/v1/namespaces/{self.namespace}/pods")
         named = [*self._templates_known(), *pods]
         used = {(((one.get("metadata") or {}).get("annotations") or {}).get(CONFIGURATION) or "") for one in named}
@@ -117,7 +122,7 @@ class WorkloadThere(ABC):
 
     @property
     def _family(self) -> str:
-        """By what its configurations are told from those of others."""
+        """The label value that tells its configurations from those of others."""
         return self.name
 
     @abstractmethod
@@ -130,7 +135,7 @@ class WorkloadThere(ABC):
             path = self._path(self.name)
 
             def attempt() -> None:
-                there = self._there_for(token)
+                there = self._read_for(token)
                 owned = given_up(there)
                 changed: Object = {"managedFields": owned} if owned is not None else {}
                 if NOTED in (there["metadata"].get("annotations") or {}):
@@ -140,7 +145,7 @@ class WorkloadThere(ABC):
                     self.cluster.patch(path, {"metadata": changed}, MERGE)
 
             until_written(attempt, called_at(path))
-            await_seen(self._there)
+            await_seen(self._read)
 
     def _output(self, pod: str, container: str, before: bool) -> str:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
@@ -148,15 +153,15 @@ class WorkloadThere(ABC):
         try:
             return self.cluster.text(path, params) or ""
         except TargetError:
-            return ""  # it only adds to what is said of a pod
+            return ""  # the output only adds to what is said of a pod
 
     def _do(self, act: Callable[[], None], key: str, token: int) -> None:
         """Do something once, under the newest token."""
         with self._located():
             path = self._path(self.name)
-            if enter(self.cluster, self._there, path, token, key):
+            if enter(self.cluster, self._read, path, token, key):
                 act()
-                leave(self.cluster, self._there, path, token, key)
+                leave(self.cluster, self._read, path, token, key)
 
     @contextmanager
     def _located(self) -> Iterator[None]:
@@ -171,7 +176,7 @@ class WorkloadThere(ABC):
             raise
 
     def _as_last_read(self) -> str:
-        """What is left as it is when rights have ended in the middle, as far as it is known."""
+        """What was last known of the canary, for an error when rights have ended in the middle."""
         if self._read_last is None:
             return ""
         at, instances = self._read_last

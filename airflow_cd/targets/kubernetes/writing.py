@@ -1,4 +1,4 @@
-"""Writing to objects that others write to as well: read, decided and written again until nobody came between."""
+"""Writing to objects that others write to as well: read, decide and write again until nobody has come between."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ATTEMPTS, _PAUSE = 50, 0.1
 
 
 def until_written(attempt: Callable[[], T], what: str) -> T:
-    """Make an attempt, and another for as long as somebody has changed the object since it was read.
+    """Make attempts until nobody has changed the object between reading and writing it.
 
-    :param attempt: reads the object and writes it; what it gives is returned.
+    :param attempt: reads the object and writes it; what it returns is returned.
     :param what: kind and name of the object, for the error.
     :raises TargetUnavailable: somebody else changes it all the time.
     """
@@ -32,7 +32,7 @@ def until_written(attempt: Callable[[], T], what: str) -> T:
 
 
 def busy(what: str, said: str) -> TargetUnavailable:
-    """The error of an object that others change.
+    """The error for an object that others keep changing.
 
     :param what: its kind and name.
     :param said: what the API answered last.

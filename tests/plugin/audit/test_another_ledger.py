@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.models.variable import Variable
-from airflow.utils.session import create_session
-from sqlalchemy import delete
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.same_ledger import KEY
 from tests.plugin.audit.airflow_server import APPROVER, DAG_ID, RUN_ID, airflow_app, airflow_as, states
+from tests.plugin.conftest import ANOTHER_LEDGER
 
 __all__ = ["airflow_app", "airflow_as", "states"]
 
-OTHER = "11111111-2222-3333-4444-555555555555"
 TASKS = f"/api/v2/dags/{DAG_ID}/dagRuns/{RUN_ID}/taskInstances"
 REQUESTS = (
     ("PATCH", f"{TASKS}/approve", {"new_state": "success"}),
@@ -30,18 +25,9 @@ REQUESTS = (
 )
 
 
-@pytest.fixture
-def airflow_uses_another(metadata: None, ledger: Ledger) -> Iterator[None]:
-    with create_session() as session:
-        session.add(Variable(key=KEY, val=OTHER))
-    yield
-    with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key == KEY))
-
-
 @pytest.mark.parametrize("who", [APPROVER, "mallory"])
 def test_nothing_is_done_or_recorded_by_a_server_with_another_ledger(
-    airflow_as: Any, states: Any, ledger: Ledger, airflow_uses_another: None, who: str
+    airflow_as: Any, states: Any, ledger: Ledger, another_ledger: str, who: str
 ) -> None:
     client = airflow_as(who)
     for method, path, body in REQUESTS:
@@ -55,7 +41,7 @@ def test_nothing_is_done_or_recorded_by_a_server_with_another_ledger(
 def test_nothing_is_done_to_a_run_that_began_with_another_ledger(
     airflow_as: Any, states: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = {(DAG_ID, RUN_ID): OTHER}
+    began = {(DAG_ID, RUN_ID): ANOTHER_LEDGER}
     monkeypatch.setattr("airflow_cd.plugin.audit.audited.ledger_of_run", lambda *run: began.get(run))
     answer = airflow_as(APPROVER).patch(REQUESTS[0][1], json=REQUESTS[0][2])
     assert answer.status_code == 503

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_cd.ledger import Ledger
-from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.order import depths
 from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
 from airflow_cd.plugin.run.facts import RunFacts, facts_of
@@ -26,7 +20,6 @@ from airflow_cd.verification.verdict import Verdict
 from tests.plugin.build_com_run import (
     BEFORE,
     FIRST,
-    HOSTILE,
     INSTANCES,
     NOW,
     PIPELINE,
@@ -41,16 +34,7 @@ from tests.plugin.build_com_run import (
 )
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
-from tests.plugin.served import served
-
-PLACE = f"/airflow-cd/run/{PIPELINE}/{RUN_ID}"
-WHY = "4 events are unknown, the worst GiftCard0Error, 40 times on the canary"
-DECIDED = judgement(Verdict.FAIL, WHY, "errors rose from 0.1 % to 4 %", risks=4)
-
-
-@pytest.fixture
-def story(ledger: Ledger) -> Story:
-    return Story(ledger)
+from tests.plugin.run.scene import DECIDED, WHY, rolled_back
 
 
 def _view(ledger: Ledger, run: Run) -> RunView:
@@ -59,14 +43,6 @@ def _view(ledger: Ledger, run: Run) -> RunView:
 
 def _stages(view: RunView) -> dict[str, StageView]:
     return {stage.name: stage for column in view.columns for stage in column}
-
-
-def _rolled_back(story: Story) -> Run:
-    story.before_production()
-    story.approved()
-    story.canary(DECIDED)
-    story.rolled_back(f"FAIL: {WHY}")
-    return run_of("failed", ROLLED_BACK_STATES)
 
 
 def test_stages_that_may_run_at_once_stand_side_by_side() -> None:
@@ -79,7 +55,7 @@ def test_stages_that_may_run_at_once_stand_side_by_side() -> None:
 
 
 def test_a_rolled_back_canary_says_why_first(ledger: Ledger, story: Story) -> None:
-    view = _view(ledger, _rolled_back(story))
+    view = _view(ledger, rolled_back(story))
     head = view.headline
     assert (head.look, head.word, head.says) == ("bad", "ROLLED BACK", f"production: {WHY}")
     assert head.more[0] == "errors rose from 0.1 % to 4 %"
@@ -104,14 +80,14 @@ def test_a_deploy_that_failed_has_its_first_sentence_as_the_headline(ledger: Led
 
 
 def test_a_phase_says_its_share_its_verdict_and_where_the_evidence_is(ledger: Ledger, story: Story) -> None:
-    first, second = _stages(_view(ledger, _rolled_back(story)))["production"].phases
+    first, second = _stages(_view(ledger, rolled_back(story)))["production"].phases
     assert (first.share, first.instances, first.of, first.state) == (20, 2, 10, StepState.ROLLED_BACK)
     assert (first.verdict, first.final, first.reason, first.task) == ("FAIL", True, WHY, VERIFY)
     assert (second.share, second.state, second.verdict) == (100, StepState.NOT_REACHED, "")
 
 
 def test_clocks_are_those_of_the_rollback(ledger: Ledger, story: Story) -> None:
-    ((environment, times),) = _view(ledger, _rolled_back(story)).clocks
+    ((environment, times),) = _view(ledger, rolled_back(story)).clocks
     assert environment == "production"
     assert [time for _, time, _ in times] == ["11.0 s", "0.20 s", "7.0 s"]
 
@@ -144,7 +120,7 @@ def test_a_persons_rollback_says_who_took_what_back_and_counts_from_their_asking
 
 
 def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, story: Story) -> None:
-    before, production = _view(ledger, _rolled_back(story)).changes
+    before, production = _view(ledger, rolled_back(story)).changes
     assert list(before.environments) == list(BEFORE)
     assert before.rows[0] == ("version", "0.9", "1.2")
     assert (production.environments, production.before) == (["production"], "shop 1.1")
@@ -152,7 +128,7 @@ def test_what_changed_is_told_once_for_all_it_is_the_same_in(ledger: Ledger, sto
 
 
 def test_what_runs_where_is_what_was_seen_there(ledger: Ledger, story: Story) -> None:
-    runs = {row.environment: row for row in _view(ledger, _rolled_back(story)).runs}
+    runs = {row.environment: row for row in _view(ledger, rolled_back(story)).runs}
     assert runs["production"].instances.releases == [("shop:1.1", len(INSTANCES))]
     assert runs["dev"].instances.releases == [("shop:1.2", 1)]
 
@@ -186,7 +162,7 @@ def test_who_gets_no_requests_is_trouble(ledger: Ledger, story: Story) -> None:
 
 
 def test_manual_actions_stand_in_their_order_refused_ones_too(ledger: Ledger, story: Story) -> None:
-    actions = _view(ledger, _rolled_back(story)).manual_actions
+    actions = _view(ledger, rolled_back(story)).manual_actions
     assert [(action.who, action.allowed) for action in actions] == [("mallory", False), ("bob", True)]
 
 
@@ -370,7 +346,7 @@ def test_evidence_that_cannot_be_read_hides_nothing_else(ledger: Ledger, story: 
 
 
 def test_what_the_ledger_has_outlives_airflows_memory(ledger: Ledger, story: Story) -> None:
-    _rolled_back(story)
+    rolled_back(story)
     view = _view(ledger, Run(PIPELINE, RUN_ID))
     assert view.headline.word == "ROLLED BACK"
     assert list(_stages(view)) == [*BEFORE, "production"]
@@ -408,154 +384,3 @@ def test_a_chain_of_any_length_has_an_order() -> None:
         for at in range(length)
     }
     assert depths(groups)["0"] == length - 1
-
-
-# -- the page ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run | None], None]:
-    """Makes Airflow's database know this run alone."""
-
-    def show(run: Run | None) -> None:
-        def found(_dag_id: str, _run_id: str) -> Run | None:
-            return run
-
-        monkeypatch.setattr(run_tasks, "run_of", found)
-
-    return show
-
-
-def _hostile(story: Story) -> Run:
-    story.before_production()
-    story.approved(why=HOSTILE)
-    story.canary(judgement(Verdict.FAIL, f"4 exceptions: {HOSTILE}", risks=4))
-    story.rolled_back(f"FAIL: 4 exceptions: {HOSTILE}")
-    return run_of("failed", ROLLED_BACK_STATES)
-
-
-def test_text_of_people_and_logs_is_never_markup(
-    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None]
-) -> None:
-    shown(_hostile(story))
-    page = client_as("viewer").get(PLACE).text
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script>alert" not in page
-
-
-def test_links_lead_to_reports_the_approval_and_airflow(
-    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None]
-) -> None:
-    shown(_rolled_back(story))
-    page = client_as("viewer").get(PLACE).text
-    assert "not reached</b> <span" not in page, "what was passed over took no time"
-    assert f'href="/airflow-cd/report/{PIPELINE}/{RUN_ID}/{VERIFY}"' in page
-    assert f'href="/airflow-cd/approval/{PIPELINE}/{RUN_ID}/approve"' in page
-    for place in ("group/production", "approve", "production.settle"):
-        assert re.search(rf'data-airflow href="/dags/{PIPELINE}/runs/{RUN_ID}/tasks/{place}"', page)
-    addresses = re.findall(r'(?:href|src)="([^"]+)"', page)
-    assert all(address.startswith(("/", "#")) for address in addresses)
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
-
-
-@pytest.mark.parametrize(("state", "live"), [("running", True), ("failed", False)])
-def test_the_page_looks_again_while_the_run_goes_on(
-    story: Story, client_as: ClientAs, shown: Callable[[Run | None], None], state: str, live: bool
-) -> None:
-    _rolled_back(story)
-    shown(run_of(state, ROLLED_BACK_STATES))
-    assert ('data-live="3"' in client_as("viewer").get(PLACE).text) is live
-
-
-def test_a_run_of_another_dag_says_so_kindly(client_as: ClientAs, shown: Callable[[Run | None], None]) -> None:
-    shown(Run("etl", "1", "success", tasks=[RunTask("load", "success", NOW, NOW, Place("load"))]))
-    answer = client_as("viewer").get("/airflow-cd/run/etl/1")
-    assert (answer.status_code, "etl is not a pipeline of Airflow CD" in answer.text) == (200, True)
-
-
-def test_a_run_nobody_knows_is_not_found(client_as: ClientAs) -> None:
-    answer = client_as("viewer").get(PLACE)
-    assert (answer.status_code, "No such run" in answer.text) == (404, True)
-
-
-def test_the_tab_is_on_the_dag_run() -> None:
-    from airflow_cd.plugin import AirflowCdPlugin
-
-    (view,) = [view for view in AirflowCdPlugin.external_views if view["url_route"] == "airflow-cd-run"]
-    assert (view["destination"], view["name"]) == ("dag_run", "Delivery")
-    assert view["href"] == "/airflow-cd/run/{DAG_ID}/{RUN_ID}"
-
-
-# -- in a browser --------------------------------------------------------------------------------------------------
-
-
-def _waiting(story: Story) -> Run:
-    story.before_production()
-    story.delivery.asks("production", approvers=("bob",))
-    return run_of("running", {**all_well(*BEFORE), "approve": "awaiting_input"})
-
-
-def _verifying(story: Story) -> Run:
-    story.before_production()
-    story.approved()
-    story.canary(judgement(Verdict.INCONCLUSIVE, "too few requests yet: 120 of 200"), final=False)
-    states = {**all_well(*BEFORE, "approve", "production.lease", "production.phase_20.deploy"), VERIFY: "running"}
-    return run_of("running", states)
-
-
-def _delivered(story: Story) -> Run:
-    story.before_production()
-    story.approved()
-    story.canary(judgement(Verdict.PASS, "nothing new in 900 records"))
-    story.promoted()
-    return run_of("success", all_well(*BEFORE, "approve", "production"))
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-@pytest.mark.parametrize("made", [_rolled_back, _hostile, _waiting, _verifying, _delivered])
-def test_it_fits_and_flows(
-    browser: Any,
-    story: Story,
-    client_as: ClientAs,
-    shown: Callable[[Run | None], None],
-    made: Callable[[Story], Run],
-    width: int,
-    scheme: str,
-) -> None:
-    shown(made(story))
-    client = client_as("viewer")
-    with served(client.app) as url:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        alerts: list[str] = []
-
-        def dismiss(dialog: Any) -> None:
-            alerts.append(dialog.message)
-            dialog.dismiss()
-
-        page.on("dialog", dismiss)
-        page.goto(url + PLACE)
-        if folder := os.environ.get("AIRFLOW_CD_SHOTS"):
-            name = f"{made.__name__.strip('_')}-{width}-{scheme}.png"
-            page.screenshot(path=Path(folder) / name, full_page=True)
-        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
-        boxes = {
-            name: page.get_by_role("heading", name=name, exact=True).bounding_box()
-            for name in ("dev", "test", "staging", "production")
-        }
-        along, across = ("x", "y") if width > 720 else ("y", "x")
-        assert boxes["dev"][along] == boxes["test"][along]
-        assert boxes["dev"][across] < boxes["test"][across]
-        assert boxes["dev"][along] < boxes["staging"][along] < boxes["production"][along]
-        if width > 720:
-            # Seven stages fit without scrolling.
-            assert page.locator("ol.stages").evaluate("node => node.scrollWidth <= node.clientWidth")
-        assert not alerts
-        if made is _rolled_back:
-            page.get_by_role("link", name="FAIL Report on Canary 20 %").click()
-            page.wait_for_url(f"**/report/{PIPELINE}/{RUN_ID}/{VERIFY}")
-        context.close()

@@ -18,7 +18,7 @@ from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from airflow_cd.states import DeploymentState
 from tests import tiers
-from tests.real import httpbin
+from tests.real import httpbin, runs
 from tests.real.conftest import CACHE
 from tests.real.engine import Engine
 from tests.real.logs import servers
@@ -87,8 +87,7 @@ def world(production: Site, engine: Engine, tmp_path_factory: pytest.TempPathFac
 def client(world: World) -> AirflowClient:
     client = world.client()
     for dag in DAGS:
-        client.wait_for_dag(dag)
-        client.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+        client.unpause(dag)
     return client
 
 
@@ -101,11 +100,7 @@ def released(client: AirflowClient, dag: str, run_id: str, timeout: int, version
     """Ask for a release, approve it where it comes so far, and wait for the run's end."""
     wanted = version or httpbin.GOOD.partition(":")[2]
     conf = {"version": wanted, "configuration": {httpbin.VARIABLE: told(dag, timeout)}}
-    run = client.trigger(dag, conf, run_id=run_id)
-    if not version:
-        client.wait_for_task(dag, run, "approve", "deferred", "awaiting_input", seconds=300)
-        client.answer(dag, run, "approve", "Approve", "looks good")
-    return client.wait_for_run(dag, run, seconds=300)
+    return runs.end_of(client, dag, run_id, conf, approve=not version)
 
 
 def arguments_of(site: Site, container: str) -> str:

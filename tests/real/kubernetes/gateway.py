@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import requests
 import yaml
 
 from tests.real.engine import run
@@ -87,6 +89,20 @@ def route(cluster: Cluster, name: str, service: str, gateway: str = "gateway") -
     }
     body = {"metadata": {"name": name}, "spec": {"parentRefs": [{"name": gateway}], "rules": [rule]}}
     cluster.call("POST", ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **body})
+
+
+def answers_at(url: str) -> Callable[[int], list[str]]:
+    """A function that sends so many requests to an address and returns their answers, stripped.
+
+    :param url: the address.
+    """
+
+    def answers(count: int) -> list[str]:
+        session = requests.Session()
+        session.trust_env = False
+        return [session.get(url, timeout=5).text.strip() for _ in range(count)]
+
+    return answers
 
 
 def ingress(cluster: Cluster, name: str, service: str) -> None:

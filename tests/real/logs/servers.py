@@ -7,7 +7,6 @@ says that a verification needs, ``stranger`` nothing.
 
 from __future__ import annotations
 
-import datetime as dt
 import fcntl
 import json
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.http.certificates import self_signed
 from tests.sources.metric_servers import HASHED, PASSWORD, USER, free_port, missing, running
 
 __all__ = ["build_open_search", "build_victoria_logs", "missing", "open_search", "victoria_logs"]
@@ -146,34 +146,8 @@ def _secure(plugin: Path, folder: Path) -> None:
     write("internal_users", users)
     write("roles", {"reads": _READS})
     write("roles_mapping", {})
-    for name, content in zip(("node.pem", "node.key"), _certified(), strict=True):
+    for name, content in zip(("node.pem", "node.key"), self_signed("node"), strict=True):
         (folder / name).write_bytes(content)
-
-
-def _certified() -> tuple[bytes, bytes]:
-    """A certificate that is its own authority, and its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.timezone.utc)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        made.public_bytes(Encoding.PEM),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
 
 
 def _kept(cache: Path, name: str, made: str, build: Callable[[Path], None]) -> Path:

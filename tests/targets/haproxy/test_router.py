@@ -118,17 +118,10 @@ def test_with_two_processes_an_instance_is_out_of_both(folder: Path, haproxy: Ru
         assert HaproxyRouter(settings).missing(["web-1", "web-2"]) == ["web-2"]
 
 
-def test_weights_are_never_all_zero_and_go_up_before_they_go_down(
+def test_an_instance_that_is_out_by_its_weight_is_back_with_the_one_of_the_file(
     router: HaproxyRouter, haproxy: RuntimeSocket
 ) -> None:
-    with pytest.raises(TargetRejected, match="nowhere"):
-        router.weigh({"web-1": 0, "web-2": 0})
-    router.weigh({"web-1": 0, "web-2": 100})
-    assert [command for command in haproxy.asked if command.startswith("set")] == [
-        "set server web/web-2 weight 100",
-        "set server web/web-1 weight 0",
-    ]
-    # Out by its weight, and back with the one that the file gives it.
+    haproxy.servers["web-1"].weight = 0
     assert [server["web-1"].out for server in router.servers()] == [True]
     router.put_in(["web-1"])
     assert haproxy.servers["web-1"].weight == 1

@@ -1,12 +1,12 @@
-"""What works otherwise on a StatefulSet than a person may expect."""
+"""What works differently on a StatefulSet from what a person may expect."""
 
 from __future__ import annotations
 
 from airflow_cd.hooks.kubernetes import Cluster
+from airflow_cd.targets.kubernetes.autoscalers import told_of_growth
 from airflow_cd.targets.kubernetes.by_revision import ByRevision
 from airflow_cd.targets.kubernetes.ordinals import Ordered
 from airflow_cd.targets.kubernetes.ownership import changed_since, kept_by
-from airflow_cd.targets.kubernetes.rights import told_of_growth
 from airflow_cd.targets.kubernetes.template import container_of
 
 
@@ -33,12 +33,12 @@ def notes_of(cluster: Cluster, namespace: str, state: Ordered, routing: ByRevisi
         )
     if not routing.services:
         found.append(
-            f"no Service divides requests between the pods of StatefulSet {name}, so nobody is kept from "
-            "a canary but by its rollback: whoever names a pod reaches it"
+            f"no Service divides requests between the pods of StatefulSet {name}, so only its rollback "
+            "keeps anybody from a canary: whoever names a pod reaches it"
         )
     found += [
-        f"Service {service} sends requests to {', '.join(names)} by labels that pods are given at run time: a "
-        "drain keeps it from no canary, and only the rollback does"
+        f"Service {service} sends requests to {', '.join(names)} by labels that pods are given at run time: "
+        "no drain keeps it from a canary, only the rollback does"
         for service, names in routing.undivided(state.pods).items()
     ]
     if state.replicas == 1:

@@ -1,4 +1,4 @@
-"""What is read of a Deployment that was taken over: itself, its canary, and the pods of both."""
+"""Reading a Deployment that was taken over: itself, its canary, and the pods of both."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import functools
 
 from airflow_cd.errors import TargetError, TargetRejected
 from airflow_cd.hooks.kubernetes import Cluster, Object
+from airflow_cd.targets.kubernetes.autoscalers import autoscaler_of
 from airflow_cd.targets.kubernetes.by_ingress import ByIngress
 from airflow_cd.targets.kubernetes.by_route import ByRoute
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.by_virtual_service import ByVirtualService
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.replicas import is_canary, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import (
-    FOR_INGRESSES,
-    FOR_ROUTES,
-    FOR_SHARES,
-    FOR_VIRTUAL_SERVICES,
-    autoscaler_of,
-)
+from airflow_cd.targets.kubernetes.rights import FOR_INGRESSES, FOR_ROUTES, FOR_SHARES, FOR_VIRTUAL_SERVICES
 from airflow_cd.targets.kubernetes.routing import Routing
-from airflow_cd.targets.kubernetes.workload import WorkloadThere
+from airflow_cd.targets.kubernetes.workload import Workload
 
 
-class DeploymentThere(WorkloadThere):
-    """One Deployment of a cluster, as it is now.
+class DeploymentReader(Workload):
+    """One Deployment of a cluster, and what stands beside it.
 
     :param cluster: the API of its cluster.
     :param environment: what the environment is called, for errors.
@@ -32,14 +27,14 @@ class DeploymentThere(WorkloadThere):
     :param name: its name.
     :param container: name of the container that a release is put into, ``""`` for the first.
     :param route: name of the HTTPRoute that divides requests, ``""`` where its Services send them.
-    :param mirror: percent of the requests that a canary without any gets copies of.
+    :param mirror: percent of the requests that are copied to a canary without any.
     :param header: ``Name: value`` of the requests that reach a canary whatever its weight is, ``""`` for none.
-    :param ingress: name of the Ingress beside which a canary's divides requests, ``""`` where none does.
+    :param ingress: name of the Ingress beside which a canary's own divides requests, ``""`` where none does.
     :param virtual_service: name of the VirtualService that divides requests, ``""`` where none does.
-    :param follows_within: seconds that whoever divides requests may be behind what the API says of them; None for
-        those that are known of its kind.
+    :param follows_within: seconds that the data plane may be behind what the API says; None for what is known of its
+        kind.
     :param shared_with_gitops: whether it may be one that another tool keeps.
-    :param pull_check: whether to see that images can be pulled before a canary begins.
+    :param pull_check: whether to find out, before a canary begins, that images can be pulled.
     """
 
     kind = "Deployment"
@@ -79,13 +74,13 @@ class DeploymentThere(WorkloadThere):
         self.follows_within = follows_within
 
     def _stable(self) -> Object:
-        return self._there()
+        return self._read()
 
     def _absent(self) -> TargetRejected:
         if not self._is_stateful():
             return super()._absent()
         return TargetRejected(
-            f"{self.name!r} in namespace {self.namespace!r} is a StatefulSet, and no Deployment.",
+            f"{self.name!r} in namespace {self.namespace!r} is a StatefulSet, not a Deployment.",
             state="nothing was changed.",
             next_step=f"Name it as one: KubernetesTarget(..., stateful_set={self.name!r}).",
         )
@@ -94,7 +89,7 @@ class DeploymentThere(WorkloadThere):
         try:
             return bool(self.cluster.get(f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets/{self.name}"))
         except TargetError:
-            return False  # a right that nothing else needs
+            return False  # it takes a right that nothing else needs
 
     def _templates_known(self) -> list[Object]:
         sets = self.cluster.every(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
@@ -104,7 +99,7 @@ class DeploymentThere(WorkloadThere):
         found = self.cluster.get(self._path(canary_of(self.name)))
         if found is None or found["metadata"].get("deletionTimestamp"):
             return None
-        if not is_canary(found):
+        if not is_canary(found, self.name):
             raise TargetRejected(
                 f"Deployment {canary_of(self.name)} is somebody else's, and the canary of {self.name} would have its "
                 "name.",
@@ -125,7 +120,7 @@ class DeploymentThere(WorkloadThere):
         return ByServices(*there, autoscaler)
 
     def _for_requests(self) -> tuple[tuple[str, str, str], ...]:
-        """The rights that whoever divides the requests asks for."""
+        """The rights that it takes to divide the requests."""
         if self.route:
             return FOR_ROUTES
         if self.virtual_service:
@@ -137,5 +132,5 @@ class DeploymentThere(WorkloadThere):
         return read_canary(self.cluster, self.namespace, self.name, canary, routing).pods
 
     def _pods(self, stable: Object, routing: Routing) -> list[Object]:
-        """Of both tracks."""
+        """The pods of both tracks."""
         return read_stable(self.cluster, self.namespace, stable, routing).pods + self._canary_pods(routing)

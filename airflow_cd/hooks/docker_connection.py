@@ -1,4 +1,4 @@
-"""A Docker host as an Airflow connection of the Docker provider describes it, and the client that reaches it."""
+"""How a Docker host is reached: by an Airflow connection of the Docker provider, and the client that it makes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEFAULT_TIMEOUT = 60.0
 TLS_FILES = ("tls_ca_cert", "tls_client_cert", "tls_client_key")
 KIND = "docker"
 KEPT = ".airflow-cd.kept"
-"""What the name of a container ends with that is kept for the way back."""
+"""Ending of the name of a container that is kept for the way back."""
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
 def prefix_of(conn_id: str, hosts: int) -> str:
-    """What the names of a host's containers begin with as instances: always, where there are several hosts.
+    """The prefix of a host's containers in the names of instances; ``""`` where there is one host only.
 
     :param conn_id: connection of the host.
     :param hosts: how many hosts the environment has.
@@ -32,14 +32,14 @@ def prefix_of(conn_id: str, hosts: int) -> str:
 
 
 def installed() -> bool:
-    """Whether what a Docker target needs is installed here; reads no more than the names of packages."""
+    """Whether the Docker SDK is installed here; imports nothing."""
     from importlib.util import find_spec
 
     return find_spec("docker") is not None
 
 
 def not_installed() -> TargetRejected:
-    """The error where it is not."""
+    """The error where the Docker provider or SDK is not installed."""
     return TargetRejected(
         "a target of kind docker needs the Docker provider and SDK, which are not installed here.",
         state="nothing was changed.",
@@ -48,8 +48,8 @@ def not_installed() -> TargetRejected:
 
 
 @dataclass(frozen=True)
-class DockerEngine:
-    """One Docker host.
+class DockerConnection:
+    """How one Docker host is reached.
 
     The connection is one of the Docker provider's: *host*, *login* and *password* are those of a registry of images.
     The extra says how the daemon is reached: ``docker_url`` (``unix:///var/run/docker.sock`` by default, or
@@ -73,7 +73,7 @@ class DockerEngine:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, conn_id: str) -> DockerEngine:
+    def read(cls, conn_id: str) -> DockerConnection:
         """Read the connection, and nothing else.
 
         :param conn_id: its id.
@@ -112,7 +112,7 @@ class DockerEngine:
         return TargetRejected(f"connection {self.conn_id!r}: {reason}.", next_step=f"{next_step} in the connection.")
 
     def credentials_for(self, image: str) -> dict[str, str] | None:
-        """What a registry asks for before it gives an image; None where the connection has nothing for it.
+        """The credentials that an image's registry asks for; None where the connection has none for it.
 
         :param image: name of the image.
         """
@@ -145,8 +145,7 @@ class DockerEngine:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> Exception:
-        path = urlsplit(self.url).path if self.url.startswith("unix:") else ""
-        path = path or (self.url.removeprefix("unix://") if self.url.startswith("unix:") else "")
+        path = f"/{self.url.removeprefix('unix:').lstrip('/')}" if self.url.startswith("unix:") else ""
         if path and Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
             return TargetUnauthorized(
                 f"{self.title} refuses this user: {path} may not be opened.",
