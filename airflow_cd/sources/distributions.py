@@ -89,6 +89,29 @@ def shape_of(cumulative: Mapping[float, float]) -> tuple[float, float]:
     return float(quantile_of(bounds, rows)[0]), float(deviation_of(bounds, rows, rows[:, -1])[0])
 
 
+def shared_ends(histograms: Iterable[Mapping[float, float]]) -> list[float]:
+    """The ends of buckets that all of some histograms have: by others they do not say the same of the same durations.
+
+    :param histograms: each cumulative, by the upper ends of its buckets.
+    :returns: in ascending order.
+    """
+    ends = [one.keys() for one in histograms]
+    return sorted(set(ends[0]).intersection(*ends)) if ends else []
+
+
+def differing(name: str, shared: Iterable[float]) -> str:
+    """What is said of histograms whose buckets end otherwise.
+
+    :param name: of what they measure.
+    :param shared: the ends that all of them have.
+    """
+    listed = ", ".join(f"{end:g}" for end in shared if math.isfinite(end)) or "none"
+    return (
+        f"Buckets of {name} end otherwise on some instances or at some times: its scatter and 95th percentile are by "
+        f"the ends that all have ({listed})."
+    )
+
+
 def explicit(counts: Iterable[float], bounds: Iterable[float], lowest: float = 0.0) -> dict[tuple[float, float], float]:
     """Buckets between given bounds.
 

@@ -23,7 +23,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
@@ -202,7 +202,7 @@ class OpenSearchMetrics:
                 "value": {"extended_stats": {"field": self.value_field}},
                 "percentile": {"percentiles": {"field": self.value_field, "percents": [95]}},
             }
-        return {"value": {"sum" if metric.kind in SUMMED else "avg": {"field": self.value_field}}}
+        return {"value": {"sum" if metric.adds_up_over_time else "avg": {"field": self.value_field}}}
 
     def _rows(
         self, answer: Mapping[str, Any], names: Sequence[str], buckets: Buckets, metrics: Sequence[Metric]

@@ -14,6 +14,7 @@ from airflow_cd.verification.samples import Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PrometheusHook
+    from airflow_cd.sources.prometheus_signals import Traffic
 
 LOOKED_FOR = timedelta(hours=1)
 """How long before a window a metric may have had data last."""
@@ -92,6 +93,34 @@ def require_group(hook: PrometheusHook, label: str, names: Sequence[str], where:
             f"Prometheus (connection {hook.conn_id!r}) has {names[0]}, and no series of it has the label {label!r}.",
             next_step="Correct group_by, or leave it out.",
         )
+
+
+def untold(
+    hook: PrometheusHook, traffic: Traffic, where: str, label: str, silent: Sequence[str], window: Window
+) -> SourceQueryRejected:
+    """The error of requests of which nothing says whether they failed.
+
+    :param hook: of the connection.
+    :param traffic: the requests.
+    :param where: further matchers.
+    :param label: that holds the instances' names.
+    :param silent: names of the instances whose requests they are.
+    :param window: when.
+    """
+    times = looked_for(window)
+    matchers = (where, traffic.where, promql.one_of(label, silent[:1]))
+    selected = [promql.selector(name, *matchers) for name in (traffic.requests, traffic.durations) if name]
+    labels = list(dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher)))
+    held = {one: values for one in labels if (values := hook.values(one, selected, *times))}
+    others = [one for one in hook.labels(selected, *times) if one not in labels and not one.startswith("__")]
+    why = "; ".join(f"{one} holds {', '.join(values[:_LISTED])}" for one, values in held.items())
+    listed = ", ".join(silent[:_LISTED])
+    return SourceQueryRejected(
+        f"Prometheus (connection {hook.conn_id!r}) does not say which requests of {listed} failed: "
+        f"{why or 'they have no label ' + ' or '.join(labels)} (other labels: {', '.join(others) or 'none'}).",
+        next_step='Say it by matchers, errors=\'http_code=~"5.."\'; errors="" where nothing tells: then there is no '
+        "error_rate.",
+    )
 
 
 def explained(

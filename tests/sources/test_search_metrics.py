@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -54,6 +55,13 @@ def test_durations_are_distributions_and_failures_are_of_all_documents(served):
     failed = OpenSearchMetrics("logs", Metric("failed", "errors"), aggregation={"filter": {"range": {"took": {}}}})
     rows = failed.read(WINDOW, ["shop-1"]).frame
     assert set(zip(rows["value"], rows["count"], strict=True)) == {(12.0, 30.0)}
+
+
+@pytest.mark.parametrize(("metric", "how"), [("errors", "sum"), ("error_rate", "avg"), ("orders_per_second", "avg")])
+def test_parts_and_rates_are_not_added_up(served, metric, how):
+    store = made(served)
+    OpenSearchMetrics("logs", metric, "took").read(WINDOW, ["shop-1"])
+    assert f'"value": {{"{how}": ' in json.dumps(store.bodies[0])
 
 
 def test_null_is_missing_and_never_0(served):
