@@ -94,12 +94,13 @@ def gone(cluster: Cluster, name: str) -> None:
     cluster.until(is_gone, f"{name} is gone")
 
 
+@pytest.fixture(scope="module")
+def token(loaded: Cluster) -> str:
+    return account(loaded, "reads-pods", RIGHTS)
+
+
 class TestPodLogs(LogSourceContract):
     """With no right but to list pods and get their logs."""
-
-    @pytest.fixture(scope="class")
-    def token(self, loaded: Cluster) -> str:
-        return account(loaded, "reads-pods", RIGHTS)
 
     @pytest.fixture
     def source(self, token: str, connected: Callable[[str, str], None]) -> KubernetesLogs:
