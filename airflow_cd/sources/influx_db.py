@@ -98,6 +98,8 @@ class InfluxDbMetrics:
             if name == "select" and _columns(bare) > 1:
                 found.append("select: it selects several numbers, of which one alone can be read")
             words = {word.lower() for word in re.findall(r"\w+", bare)}
+            if name == "where" and "time" in words:
+                found.append("where: the window is added when the query is sent; leave out time")
             found += [f"{name}: {word.upper()} is added when the query is sent" for word in _OURS if word in words]
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 

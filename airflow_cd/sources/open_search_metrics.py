@@ -13,7 +13,13 @@ from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.open_search_query import documents, instance_field, is_index, refuse_nested
+from airflow_cd.sources.open_search_query import (
+    documents,
+    instance_field,
+    is_index,
+    mistakes_of_query,
+    refuse_nested,
+)
 from airflow_cd.sources.specification import (
     as_metric,
     mistakes_of_durations,
@@ -92,6 +98,7 @@ class OpenSearchMetrics:
         ]
         if isinstance(self.index, str) and not is_index(self.index):
             found.append(f"index: {self.index!r} is not the name of an index")
+        found += mistakes_of_query(self.query, self.time_field)
         found += mistakes_of_metric(self.metric)
         if not isinstance(self.aggregation, Mapping) or len(self.aggregation) > 1:
             found.append(

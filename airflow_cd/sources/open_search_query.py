@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,18 @@ def is_index(name: str) -> bool:
     :param name: as an author gives it.
     """
     return not set(name) & set('/\\?"<>| #') and name[:1] not in ("_", "-")
+
+
+def mistakes_of_query(query: object, time_field: object) -> Iterator[str]:
+    """What is wrong with a query string.
+
+    :param query: of the author's.
+    :param time_field: that holds the time.
+    """
+    if not isinstance(query, str):
+        yield f"query: {query!r} is not a text"
+    elif re.search(rf"(?<![\w.]){re.escape(str(time_field))}\s*:", query):
+        yield f"query: the window is added when the query is sent; leave out {time_field}"
 
 
 def documents(

@@ -208,6 +208,7 @@ def test_an_answer_that_was_cut_is_none(connect):
         ({"where": '"a" = \'x'}, "does not close"),
         ({"where": "\"a\" = 'x' GROUP BY b"}, "GROUP is added"),
         ({"measurement": ""}, "measurement: ''"),
+        ({"where": "time > now() - 5m"}, "where: the window is added"),
         ({"select": "mean(x), max(x)"}, "several numbers"),
         ({"select": "mean(x) AS took"}, "AS is added"),
     ],

@@ -87,6 +87,24 @@ class TestLoki(_Contract):
         return LokiLogs('{app="shop"}', conn_id="broken")
 
 
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("app:shop | limit 5", "a pipe changes"),
+        ("_time:5m app:shop", "leave out _time"),
+        ("app:(shop", "does not close"),
+        ('app:"shop', "does not close"),
+        ("app:shop took:range[1, 10)", ""),
+        ("_time:day_range[08:00, 18:00) app:shop", ""),
+        ('"_time:5m | (" app:shop', ""),
+    ],
+)
+def test_filters_of_logsql(query, says):
+    found = "".join(VictoriaLogs(query).mistakes())
+    assert says in found
+    assert bool(says) == bool(found)
+
+
 class TestDatadogWords:
     @pytest.fixture(autouse=True)
     def store(self, served):

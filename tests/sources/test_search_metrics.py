@@ -105,6 +105,8 @@ def test_words(served):
         ({"aggregation": {"max": {}, "min": {}}}, "is not one aggregation"),
         ({"aggregation": {"max": {"field": "a"}}, "value_field": "b"}, "names its own"),
         ({"metric": ""}, "neither a Metric nor a name"),
+        ({"query": "app:shop AND @timestamp:[now-5m TO now]"}, "query: the window is added"),
+        ({"query": None}, "query: None is not a text"),
     ],
 )
 def test_mistakes(given, says):
