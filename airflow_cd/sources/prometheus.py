@@ -16,6 +16,7 @@ from airflow_cd.sources.prometheus_absence import (
     mistakes_of_labels,
     require_group,
     unknown,
+    unmatched,
     untold,
 )
 from airflow_cd.sources.prometheus_replicas import counted_again
@@ -191,7 +192,13 @@ class PrometheusMetrics:
         """Why there is nothing of some instances."""
         for signals, there in chosen:
             label = self.instance_label or signals.label
-            yield from explained(self._labelled(hook, signals, there, window), label, there[0], silent, self.conn_id)
+            traffic = self._traffic(signals, there)
+            selected = [(traffic.requests, traffic.where)] if traffic is not None else []
+            selected += [(one.name, one.where) for one in signals.levels]
+            apart = [*unmatched(hook, [one for one in selected if one[0] in there], window)]
+            yield from apart
+            known = self._labelled(hook, signals, there, window)
+            yield from explained(known, label, there[0], silent, self.conn_id, matched=not apart)
 
     def _counted_again(
         self, hook: PrometheusHook, chosen: Sequence[tuple[Signals, list[str]]], names: Sequence[str], buckets: Buckets

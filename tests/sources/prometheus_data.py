@@ -55,6 +55,8 @@ def odd(scraped: Scraped) -> None:
         for told in (good, bad):
             halves = [(at, math.floor(at - BEGIN)) for at in scrapes(BEGIN, END)]
             scraped.add("http_requests_total", halves, instance=instance, job="told", **told)
+    gateways = [(at, at - BEGIN) for at in scrapes(BEGIN, END)]
+    scraped.add("istio_requests_total", gateways, pod="way-1", reporter="waypoint", response_code="200")
     # The same durations, in buckets of other ends.
     for instance, ends in (("fine-1", (0.05, 0.1, 0.2, 0.3, 0.5)), ("coarse-1", (0.1, 0.5))):
         own = {"instance": instance, "job": "ends", "http_response_status_code": "200"}

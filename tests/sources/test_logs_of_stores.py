@@ -9,7 +9,7 @@ import pytest
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.datadog import DatadogHook
 from airflow_cd.hooks.loki import LokiHook
-from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs
+from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs, VictoriaLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
 from tests.hooks.vendor_servers import Answer, Asked

@@ -247,6 +247,10 @@ class TestWords:
         sample = PrometheusMetrics("http").read(Window(moment(595), moment(660)), ["new-1"])
         assert any("nothing happened in this window" in text for text in sample.warnings)
 
+    def test_requests_that_somebody_else_reports(self, server):
+        [warning] = PrometheusMetrics("istio").read(WINDOW, ["way-1"]).warnings
+        assert 'istio_requests_total, but has had none with reporter="destination": reporter holds waypoint' in warning
+
     def test_a_range_that_holds_no_two_scrapes(self, server):
         query = PrometheusQuery("rate(queue_depth{{instances}}[10s])", Metric("arrivals", "throughput"))
         sample = query.read(WINDOW, INSTANCES)
