@@ -15,18 +15,21 @@ class Distribution:
     :param total: their sum; NaN where nobody has summed them up.
     :param buckets: how many are in each bucket, by its lower and upper end.
     :param values: the measurements themselves, where they are known.
+    :param ends: upper ends of buckets that an application has chosen; none where the buckets follow a rule.
     """
 
     count: float = 0.0
     total: float = 0.0
     buckets: dict[tuple[float, float], float] = field(default_factory=dict)
     values: list[float] = field(default_factory=list)
+    ends: frozenset[float] = frozenset()
 
     def add(self, other: Distribution) -> None:
         """Add the measurements of another one.
 
-        :param other: of buckets that are the same or do not overlap.
+        :param other: of buckets that are the same, do not overlap, or have ends in common.
         """
+        self.ends = self.ends & other.ends if self.count else other.ends
         self.count += other.count
         self.total += other.total
         self.values = self.values + other.values
@@ -48,7 +51,16 @@ class Distribution:
             self.count - earlier.count,
             self.total - earlier.total,
             {ends: number for ends, number in grown.items() if number > 0},
+            ends=self.ends,
         )
+
+    def shape_by(self, ends: Iterable[float]) -> tuple[float, float]:
+        """As :attr:`shape`, by some of the ends of its buckets alone.
+
+        :param ends: ends that it has.
+        """
+        cumulative = {end: sum(number for (_, high), number in self.buckets.items() if high <= end) for end in ends}
+        return shape_of({**cumulative, math.inf: sum(self.buckets.values())})
 
     @property
     def mean(self) -> float:
