@@ -144,11 +144,19 @@ class SqlMetrics:
                 raise not_reached(error, self.conn_id) from None
             with connection:
                 if connection.dialect.name == "postgresql":
-                    # Else a column without a zone is compared as if it were in that of the session.
-                    connection.execute(sa.text(_IN_ZONE.format(self._zone())))
+                    self._set_zone(connection)
                 yield connection
         finally:
             engine.dispose()
+
+    def _set_zone(self, connection: sa.Connection) -> None:
+        """Else a column without a zone is compared as if it were in that of the session."""
+        import sqlalchemy as sa
+
+        try:
+            connection.execute(sa.text(_IN_ZONE.format(self._zone())))
+        except sa.exc.SQLAlchemyError:  # what speaks its protocol, and has no such statement
+            connection.rollback()
 
     def _rows(
         self,
