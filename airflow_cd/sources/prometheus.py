@@ -127,7 +127,8 @@ class PrometheusMetrics:
                 rows += found
                 self._require_status(reader, self._traffic(signals, there), there, found, window)
                 queries += reader.queries
-                warnings += [note for note in reader.notes if note not in warnings]
+                notes = [*reader.notes, *reader.of_several_processes()]
+                warnings += [note for note in notes if note not in warnings]
         if names and buckets.number:
             silent = sorted(set(names) - {row[1] for row in rows})
             if silent:
@@ -218,7 +219,7 @@ class PrometheusMetrics:
         good = sorted({row[1] for row in rows if row[2] == "error_rate"} - failing)
         if traffic is not None and good:
             # Not among the queries that are shown: it is asked now and then.
-            other, named = replace(reader, names=good, queries=[], notes=[]), self.errors is not None
+            other, named = replace(reader, names=good, queries=[], notes=[], values={}), self.errors is not None
             key = ("stated", traffic.requests, *good)
             if silent := once(key, lambda: sorted(set(good) - other.stated(traffic, there, any_value=named))):
                 raise untold(reader.hook, traffic, self.where, reader.label, silent, window)

@@ -44,6 +44,7 @@ class Reader:
     :param buckets: of the window.
     :ivar queries: as they were sent.
     :ivar notes: what the server said of them.
+    :ivar values: of the label, by the instance that they are.
     """
 
     hook: PrometheusHook
@@ -54,6 +55,7 @@ class Reader:
     buckets: Buckets
     queries: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    values: dict[str, set[str]] = field(default_factory=dict)
 
     def traffic(self, traffic: Traffic, there: Collection[str], percentile: bool) -> Iterator[Row]:
         """Requests, failures and durations.
@@ -236,7 +238,22 @@ class Reader:
         return found
 
     def _instance(self, labels: Mapping[str, str]) -> str | None:
-        return promql.instance_of(labels.get(self.label, ""), self.names)
+        value = labels.get(self.label, "")
+        instance = promql.instance_of(value, self.names)
+        if instance is not None:
+            self.values.setdefault(instance, set()).add(value)
+        return instance
+
+    def of_several_processes(self) -> Iterator[str]:
+        """What is said of instances that several things were read of, each on a port of its own."""
+        for instance, values in self.values.items():
+            if len(values) > 1:
+                listed = " and ".join(sorted(values)[:5])
+                yield (
+                    f"{self.label} holds {listed} of {instance}, and all of it is added up. Keep what is meant: "
+                    "where='job=\"...\"'."
+                )
+                return
 
     def _selector(self, name: str, *where: str) -> str:
         return promql.selector(name, self.where, *where, promql.one_of(self.label, sorted(self.names)))

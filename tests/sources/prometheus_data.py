@@ -55,6 +55,10 @@ def odd(scraped: Scraped) -> None:
         for told in (good, bad):
             halves = [(at, math.floor(at - BEGIN)) for at in scrapes(BEGIN, END)]
             scraped.add("http_requests_total", halves, instance=instance, job="told", **told)
+    for port in ("8080", "9100"):
+        scraped.add(
+            "process_cpu_seconds_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], instance=f"two-1:{port}"
+        )
     gateways = [(at, at - BEGIN) for at in scrapes(BEGIN, END)]
     scraped.add("istio_requests_total", gateways, pod="way-1", reporter="waypoint", response_code="200")
     # The same durations, in buckets of other ends.

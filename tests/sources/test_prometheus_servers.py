@@ -270,6 +270,10 @@ class TestWords:
         assert once.warnings == ()
         assert 2 * once.frame["count"].sum() == twice.frame["count"].sum()
 
+    def test_two_processes_on_one_host(self, server):
+        [warning] = PrometheusMetrics("process").read(WINDOW, ["two-1"]).warnings
+        assert "instance holds two-1:8080 and two-1:9100 of two-1, and all of it is added up" in warning
+
     def test_a_time_before_a_young_server_had_anything(self, server):
         before = Window(moment(-90000), moment(-89400))
         for source in (PrometheusMetrics("opentelemetry"), PrometheusQuery("queue_depth{{instances}}", "queue_depth")):
