@@ -18,6 +18,7 @@ from airflow_cd.sources.prometheus_absence import (
     unknown,
     unmatched,
     untold,
+    without_labels,
 )
 from airflow_cd.sources.prometheus_replicas import counted_again
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
@@ -125,7 +126,7 @@ class PrometheusMetrics:
                 reader = Reader(hook, batch, label, self.group_by, self.where, buckets)
                 found = self._rows(reader, signals, there)
                 rows += found
-                self._require_status(reader, self._traffic(signals, there), there, found, window)
+                warnings += self._without_status(reader, self._traffic(signals, there), there, found, window)
                 queries += reader.queries
                 notes = [*reader.notes, *reader.of_several_processes()]
                 warnings += [note for note in notes if note not in warnings]
@@ -211,18 +212,25 @@ class PrometheusMetrics:
                 until = buckets.until.timestamp()
                 yield from counted_again(hook, traffic.requests, label, self.where, some, until)
 
-    def _require_status(
+    def _without_status(
         self, reader: Any, traffic: Traffic | None, there: Sequence[str], rows: Sequence[Any], window: Window
-    ) -> None:
-        """Refuse requests that would all count as good because nothing says whether they failed."""
+    ) -> list[str]:
+        """Refuse requests that would all count as good because nothing says whether they failed.
+
+        The labels of an author's own may be those of failures alone: of them it is said that nothing has one.
+        """
         failing = {row[1] for row in rows if row[2] == "error_rate" and row[4] > 0}
         good = sorted({row[1] for row in rows if row[2] == "error_rate"} - failing)
-        if traffic is not None and good:
-            # Not among the queries that are shown: it is asked now and then.
-            other, named = replace(reader, names=good, queries=[], notes=[], values={}), self.errors is not None
-            key = ("stated", traffic.requests, *good)
-            if silent := once(key, lambda: sorted(set(good) - other.stated(traffic, there, any_value=named))):
-                raise untold(reader.hook, traffic, self.where, reader.label, silent, window)
+        if traffic is None or not good:
+            return []
+        if self.errors is not None:
+            return once("labels", lambda: [*without_labels(reader.hook, traffic, self.where, window)])
+        # Not among the queries that are shown: it is asked now and then.
+        other = replace(reader, names=good, queries=[], notes=[], values={})
+        key = ("stated", traffic.requests, *good)
+        if silent := once(key, lambda: sorted(set(good) - other.stated(traffic, there))):
+            raise untold(reader.hook, traffic, self.where, reader.label, silent, window)
+        return []
 
     def _possible(self) -> Iterator[Metric]:
         for name in self.signals:

@@ -108,9 +108,7 @@ def untold(
     :param window: when.
     """
     times = looked_for(window)
-    matchers = (where, traffic.where, promql.one_of(label, silent[:1]))
-    selected = [promql.selector(name, *matchers) for name in (traffic.requests, traffic.durations) if name]
-    labels = list(dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher)))
+    selected, labels = _telling(traffic, where, promql.one_of(label, silent[:1]))
     held = {one: values for one in labels if (values := hook.values(one, selected, *times))}
     others = [one for one in hook.labels(selected, *times) if one not in labels and not one.startswith("__")]
     why = "; ".join(f"{one} holds {', '.join(values[:_LISTED])}" for one, values in held.items())
@@ -121,6 +119,31 @@ def untold(
         next_step='Say it by matchers, errors=\'http_code=~"5.."\'; errors="" where nothing tells: then there is no '
         "error_rate.",
     )
+
+
+def without_labels(hook: PrometheusHook, traffic: Traffic, where: str, window: Window) -> Iterator[str]:
+    """What is said where no request has one of the labels that tell whether it failed.
+
+    :param hook: of the connection.
+    :param traffic: the requests.
+    :param where: further matchers.
+    :param window: when.
+    """
+    times = looked_for(window)
+    selected, labels = _telling(traffic, where)
+    if labels and not any(hook.values(one, selected, *times) for one in labels):
+        others = ", ".join(one for one in hook.labels(selected, *times) if not one.startswith("__"))
+        yield (
+            f"No request has had the label {' or '.join(labels)} so far, by which errors tells that it failed (labels "
+            f"are {others}): with another name no failure is ever seen."
+        )
+
+
+def _telling(traffic: Traffic, *matchers: str) -> tuple[list[str], list[str]]:
+    """Selectors of requests, and the labels that tell whether they failed."""
+    names = filter(None, (traffic.requests, traffic.durations))
+    labels = dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher))
+    return [promql.selector(name, *matchers, traffic.where) for name in names], list(labels)
 
 
 def explained(

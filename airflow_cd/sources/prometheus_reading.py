@@ -94,18 +94,17 @@ class Reader:
             ):
                 yield self._row(place, metric, value, count, deviation)
 
-    def stated(self, traffic: Traffic, there: Collection[str], *, any_value: bool = False) -> set[str]:
+    def stated(self, traffic: Traffic, there: Collection[str]) -> set[str]:
         """The instances of whose requests it is said whether they failed.
 
         :param traffic: what the requests are called.
         :param there: names of the metrics that there are.
-        :param any_value: whether the labels may hold whatever they do, instead of a status of HTTP; False by default.
         """
         native = traffic.counts_natively(there)
         name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
         found: set[str] = set()
         for label in dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher)):
-            matcher = f'{label}!=""' if any_value else f"{label}=~{promql.quoted(_STATUS)}"
+            matcher = f"{label}=~{promql.quoted(_STATUS)}"
             grown = self.grown(name, traffic.where, matcher, part=part)
             found |= {place[0] for part_of in (grown.known, grown.new) for place, more in part_of.items() if more > 0}
         return found
