@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ PAGE = 2_000
 _KEPT = "2m"
 _WHOLE_READS = 3  # a read of which a part failed is begun again, never gone on with
 _STRICT = {"allow_no_indices": "false", "ignore_unavailable": "false"}
+_MISSING = re.compile(rb"missing shards (\[\[.*?\]\])")
+_TOO_LARGE = re.compile(r"window is too large.*?\[(\d+)\]", re.IGNORECASE)
 
 
 class OpenSearchHook(ServiceHook):
@@ -186,7 +189,8 @@ class OpenSearchHook(ServiceHook):
                 "size": PAGE,
                 "query": query,
                 "pit": {"id": pit, "keep_alive": _KEPT},
-                "sort": [{time_field: "asc"}, *ties],
+                # Of several indices some may have nothing to do with it, not even the time.
+                "sort": [{time_field: {"order": "asc", "unmapped_type": "date"}}, *ties],
                 "docvalue_fields": [
                     {"field": time_field, "format": "strict_date_optional_time_nanos"},
                     *({"field": name} for name in kept),
@@ -194,7 +198,11 @@ class OpenSearchHook(ServiceHook):
                 "track_total_hits": False,
             }
             while True:
-                answer = object_of(client.json(Request("POST", "/_search", body)))
+                try:
+                    answer = object_of(client.json(Request("POST", "/_search", body), judge=_too_large(client)))
+                except _TooLarge as error:
+                    body = {**body, "size": error.most}
+                    continue
                 _refuse_partial(answer)
                 hits = [one for one in list_of(object_of(answer.get("hits")).get("hits")) if isinstance(one, dict)]
                 if not hits:
@@ -208,9 +216,31 @@ class _Partial(Exception):
     """Not every shard took part in an answer."""
 
 
+class _TooLarge(Exception):
+    """An index hands out fewer documents at a time.
+
+    :param most: how many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+
+def _too_large(client: HttpClient) -> Callable[[Answer], None]:
+    def judge(answer: Answer) -> None:
+        found = _TOO_LARGE.search(client.endpoint.reason_of(answer)) if answer.status == 400 else None
+        if found and 0 < int(found[1]) < PAGE:
+            raise _TooLarge(int(found[1]))
+
+    return judge
+
+
 def _refuse_partial(answer: Mapping[str, Any]) -> None:
     shards = object_of(answer.get("_shards"))
-    failed = shards.get("failed") or 0
+    failed, there = shards.get("failed") or 0, shards.get("successful")
+    # One that nobody holds has not even failed.
+    if not failed and isinstance(there, int) and there < (shards.get("total") or 0):
+        raise _Partial(f"{shards['total'] - there} of {shards['total']} shards are not there")
     if failed:
         failures = list_of(shards.get("failures"))
         why = object_of(object_of(failures[0]).get("reason")).get("type") if failures else None
@@ -224,7 +254,7 @@ def _point_in_time(client: HttpClient, index: str, open_search: bool) -> Iterato
     path = "_search/point_in_time" if open_search else "_pit"
     key = "pit_id" if open_search else "id"
     # Elasticsearch takes no allow_no_indices here; the fields were looked up with it.
-    params = {"keep_alive": _KEPT, **(_STRICT if open_search else {})}
+    params = {"keep_alive": _KEPT, **({**_STRICT, "allow_partial_pit_creation": "false"} if open_search else {})}
     request = Request("POST", f"/{_quoted(index)}/{path}", params=params)
     answer = object_of(client.json(request, judge=_refusals(client, index)))
     shards = object_of(answer.get("_shards"))
@@ -232,6 +262,7 @@ def _point_in_time(client: HttpClient, index: str, open_search: bool) -> Iterato
     if shards.get("total") == 0 or not isinstance(pit, str):
         raise _no_index(client, index)
     try:
+        _refuse_partial(answer)
         yield pit
     finally:
         body = {key: [pit]} if open_search else {key: pit}
@@ -243,6 +274,8 @@ def _refusals(client: HttpClient, index: str) -> Callable[[Answer], None]:
     """What names the index where an answer says that there is none, or that it may not be read."""
 
     def judge(answer: Answer) -> None:
+        if answer.status == 503 and (missing := _MISSING.search(answer.content)):
+            raise _Partial(f"shards {missing[1].decode(errors='replace')} are not there")
         reason = client.endpoint.reason_of(answer)
         if answer.status == 403:
             raise SourceUnauthorized(

@@ -121,10 +121,23 @@ class PrometheusHook(ServiceHook):
         :param since: from when on they must have had data; ``until`` likewise.
         :raises SourceError: as of :meth:`range`.
         """
+        return self._listed(f"/api/v1/label/{label}/values", match, since, until)
+
+    def labels(self, match: Sequence[str], since: datetime, until: datetime) -> list[str]:
+        """Names of the labels that series have.
+
+        :param match: as of :meth:`values`; so are the times.
+        :param since: from when on they must have had data.
+        :param until: the same.
+        :raises SourceError: as of :meth:`range`.
+        """
+        return self._listed("/api/v1/labels", match, since, until)
+
+    def _listed(self, path: str, match: Sequence[str], since: datetime, until: datetime) -> list[str]:
         asked = {"start": _seconds(since.timestamp()), "end": _seconds(until.timestamp()), **_WHOLE}
         params = {**asked, **({"match[]": list(match)} if match else {})}
         with self.get_conn() as client:
-            content = client.json(Request("GET", f"/api/v1/label/{label}/values", params=params))
+            content = client.json(Request("GET", path, params=params))
             return [str(one) for one in list_of(self._data(client, content))]
 
     def tried(self) -> str:

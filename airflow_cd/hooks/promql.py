@@ -20,6 +20,8 @@ _SELECTOR = re.compile(
     rf"{_STRING}|(?<![\w:])(?P<name>[A-Za-z_:][\w:]*)\s*(?:{{(?P<matchers>(?:{_STRING}|[^{{}}\"'`])*)}}|\[)", re.DOTALL
 )
 _CLOSING = {")": "(", "]": "[", "}": "{"}
+_OPERATOR = re.compile(r"(?<=[\w\s])(=~|!~|!=|=)")
+_OPPOSITE = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
@@ -138,3 +140,11 @@ def labels_in(matchers: str) -> list[str]:
     :param matchers: as :func:`are_matchers` takes them.
     """
     return [re.split(r"[\s=!]", one, maxsplit=1)[0] for one in _MATCHER.findall(matchers)]
+
+
+def negated(matcher: str) -> str:
+    """A matcher of what another one does not match, series without the label among it.
+
+    :param matcher: one, as :func:`are_matchers` takes it.
+    """
+    return _OPERATOR.sub(lambda found: _OPPOSITE[found[1]], matcher, count=1)

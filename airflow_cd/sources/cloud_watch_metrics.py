@@ -21,7 +21,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
-from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class CloudWatchMetrics:
         return as_metric(self.metric or self.metric_name)
 
     def _stat(self, metric: Metric) -> str:
-        return self.stat or ("Sum" if metric.kind in SUMMED else "Average")
+        return self.stat or ("Sum" if metric.adds_up_over_time else "Average")
 
     def _rows(
         self, cloud_watch: CloudWatch, names: Sequence[str], buckets: Buckets, metric: Metric

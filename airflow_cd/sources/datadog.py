@@ -23,7 +23,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords, suggestion
-from airflow_cd.verification.samples import SUMMED, LogSample, Metric, MetricSample, Window
+from airflow_cd.verification.samples import LogSample, Metric, MetricSample, Window
 from airflow_cd.wording import ended
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class DatadogMetrics:
 
     def _resolved(self, names: Sequence[str], metric: Metric) -> str:
         scope = f"{self.instance_tag} IN ({','.join(name.lower() for name in names)})"
-        how = "sum" if metric.kind in SUMMED else "avg"
+        how = "sum" if metric.adds_up_over_time else "avg"
         return f"{self.query.replace(_INSTANCES, scope)}.rollup({how}, {round(self.bucket.total_seconds())})"
 
     def _rows(

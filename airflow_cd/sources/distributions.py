@@ -15,18 +15,21 @@ class Distribution:
     :param total: their sum; NaN where nobody has summed them up.
     :param buckets: how many are in each bucket, by its lower and upper end.
     :param values: the measurements themselves, where they are known.
+    :param ends: upper ends of buckets that an application has chosen; none where the buckets follow a rule.
     """
 
     count: float = 0.0
     total: float = 0.0
     buckets: dict[tuple[float, float], float] = field(default_factory=dict)
     values: list[float] = field(default_factory=list)
+    ends: frozenset[float] = frozenset()
 
     def add(self, other: Distribution) -> None:
         """Add the measurements of another one.
 
-        :param other: of buckets that are the same or do not overlap.
+        :param other: of buckets that are the same, do not overlap, or have ends in common.
         """
+        self.ends = self.ends & other.ends if self.count else other.ends
         self.count += other.count
         self.total += other.total
         self.values = self.values + other.values
@@ -48,7 +51,16 @@ class Distribution:
             self.count - earlier.count,
             self.total - earlier.total,
             {ends: number for ends, number in grown.items() if number > 0},
+            ends=self.ends,
         )
+
+    def shape_by(self, ends: Iterable[float]) -> tuple[float, float]:
+        """As :attr:`shape`, by some of the ends of its buckets alone.
+
+        :param ends: ends that it has.
+        """
+        cumulative = {end: sum(number for (_, high), number in self.buckets.items() if high <= end) for end in ends}
+        return shape_of({**cumulative, math.inf: sum(self.buckets.values())})
 
     @property
     def mean(self) -> float:
@@ -87,6 +99,29 @@ def shape_of(cumulative: Mapping[float, float]) -> tuple[float, float]:
         return math.nan, math.nan
     rows = np.array([[cumulative[bound] for bound in bounds]])
     return float(quantile_of(bounds, rows)[0]), float(deviation_of(bounds, rows, rows[:, -1])[0])
+
+
+def shared_ends(histograms: Iterable[Mapping[float, float]]) -> list[float]:
+    """The ends of buckets that all of some histograms have: by others they do not say the same of the same durations.
+
+    :param histograms: each cumulative, by the upper ends of its buckets.
+    :returns: in ascending order.
+    """
+    ends = [one.keys() for one in histograms]
+    return sorted(set(ends[0]).intersection(*ends)) if ends else []
+
+
+def differing(name: str, shared: Iterable[float]) -> str:
+    """What is said of histograms whose buckets end otherwise.
+
+    :param name: of what they measure.
+    :param shared: the ends that all of them have.
+    """
+    listed = ", ".join(f"{end:g}" for end in shared if math.isfinite(end)) or "none"
+    return (
+        f"Buckets of {name} end otherwise on some instances or at some times: its scatter and 95th percentile are by "
+        f"the ends that all have ({listed})."
+    )
 
 
 def explicit(counts: Iterable[float], bounds: Iterable[float], lowest: float = 0.0) -> dict[tuple[float, float], float]:

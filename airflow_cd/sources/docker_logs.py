@@ -82,17 +82,18 @@ class DockerLogs:
         cut: list[str] = []
         unknown: list[str] = []
         lost: list[str] = []
+        notes: list[str] = []
         conn_ids = (self.conn_id, *self.hosts)
         prefixes = {conn_id: prefix_of(conn_id, len(conn_ids)) for conn_id in conn_ids}
         for conn_id, prefix in prefixes.items():
             if mine := [name for name in names if name.startswith(prefix)]:
-                rows += self._of_host(conn_id, prefix, mine, window, cut, unknown, lost)
+                rows += self._of_host(conn_id, prefix, mine, window, cut, unknown, lost, notes)
         query = f"docker logs --timestamps of {', '.join(names)} on {', '.join(conn_ids)}"
         warnings = [f"{name} wrote more than {MOST_BYTES >> 20} MiB; the rest was left out." for name in cut]
         if astray := [name for name in names if not name.startswith(tuple(prefixes.values()))]:
             begin = " or ".join(prefixes.values())
             warnings.append(f"{', '.join(astray)}: names of instances of several hosts begin with {begin}.")
-        warnings += unknown + lost
+        warnings += unknown + lost + notes
         return LogSample(identified_log_frame(rows), query, bool(cut or lost), tuple(warnings), cut=bool(cut))
 
     def instances(self, window: Window) -> list[str]:
@@ -126,6 +127,7 @@ class DockerLogs:
         cut: list[str],
         unknown: list[str],
         lost: list[str],
+        notes: list[str],
     ) -> Iterator[tuple[datetime, str, str, str, datetime]]:
         from urllib3.exceptions import HTTPError
 
@@ -149,8 +151,9 @@ class DockerLogs:
                                 identity = f"{of_one[:12]} {output} {stamp} {alike[stamp]}"
                                 written.add(moment, stamp, line)
                                 yield moment, instance, line, identity, moment
-                        if instance not in cut and (why := written.lost(client, of_one)):
-                            lost.append(f"A part of what {instance} wrote {why}")
+                        why, lacks = written.lost(client, of_one) if instance not in cut else ("", False)
+                        if why:
+                            (lost if lacks else notes).append(f"A part of what {instance} wrote {why}")
         except TargetError as error:
             raise _as_source(error) from error
         except (OSError, ValueError, HTTPError, struct.error) as error:

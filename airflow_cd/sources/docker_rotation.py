@@ -22,6 +22,8 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*\Z", re.IGNORECASE)
 _SECOND = timedelta(seconds=1)
 _UNROTATED = ("journald", "none", "")
 _LONGEST_STAMP = 64
+_AROUND = 42  # bytes around a line and its stamp, as json-file writes it
+_SLACK = 2  # characters that json-file escapes, and labels that it adds, make a file full earlier
 
 
 @dataclass
@@ -44,36 +46,44 @@ class Written:
         :param stamp: the time as Docker writes it.
         :param line: its text.
         """
-        self.size += len(stamp) + len(line.encode()) + 2
+        self.size += len(stamp) + len(line.encode()) + _AROUND
         self.first = moment if self.first is None else min(self.first, moment)
 
-    def lost(self, client: Any, container: str) -> str:
-        """Which part of it a rotation has taken away, as the end of a sentence; ``""`` where nothing says so.
+    def lost(self, client: Any, container: str) -> tuple[str, bool]:
+        """Which part of it a rotation has taken away, as the end of a sentence, and whether the window lacks it.
+
+        Before a file is taken away, all others are full: what is kept of a log says whether that has happened. Of a
+        single file that says nothing. It is taken for the rest of a rotated one if the container writes so much that
+        it would have filled one before; else it is only said that nobody knows.
 
         :param client: of the Docker host.
         :param container: its id.
+        :returns: ``""`` where nothing says so.
         """
         since = self.window.since
         if self.first is not None and self.first - since < _SECOND:
-            return ""
+            return "", False
         found = client.inspect_container(container)
         limit = _limit((found.get("HostConfig") or {}).get("LogConfig") or {})
         began = stamped(str(found.get("Created") or ""))
         if limit is None or began is None or began >= self.window.until:
-            return ""
+            return "", False
         head = _first(client, container)
         if head is None or not begins_late(head, since, began):
-            return ""
+            return "", False
         size, files = limit
+        least = (files - 1) * size // _SLACK
+        if files > 1 and self.size < least and not _holds(client, container, least):
+            return "", False
+        sure = self.first is None
         if self.first is not None:
             written = min(self.window.until, datetime.now(timezone.utc)) - self.first
-            if not would_have_filled(self.size, written, head - began, size):
-                return ""
+            sure = would_have_filled(self.size, written, head - began, size)
         kept = f"{counted(files, 'file')} of {size:,} bytes" if files > 1 else f"a file of {size:,} bytes"
         return (
-            f"before {head.astimezone(timezone.utc):%H:%M:%S} UTC is lost: its Docker host keeps {kept} of its log. "
-            "Raise max-size or max-file."
-        )
+            f"before {head.astimezone(timezone.utc):%H:%M:%S} UTC {'is' if sure else 'may be'} lost: its Docker host "
+            f"keeps {kept} of its log. Raise max-size or max-file."
+        ), sure or files > 1
 
 
 def stamped(stamp: str) -> datetime | None:
@@ -110,3 +120,15 @@ def _first(client: Any, container: str) -> datetime | None:
     # Closed by itself the stream leaves its socket behind.
     getattr(stream, "_response", stream).close()
     return stamped(chunk[:_LONGEST_STAMP].decode("utf-8", "replace").partition(" ")[0])
+
+
+def _holds(client: Any, container: str, least: int) -> bool:
+    """Whether so many bytes of a log are kept."""
+    size = 0
+    stream = client.logs(container, stdout=True, stderr=True, timestamps=True, stream=True, follow=False)
+    for chunk in stream:
+        size += len(chunk) + _AROUND
+        if size >= least:
+            getattr(stream, "_response", stream).close()
+            return True
+    return False

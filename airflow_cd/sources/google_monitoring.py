@@ -265,10 +265,9 @@ def _aligned(descriptor: Mapping[str, Any], metric: Metric) -> tuple[str, str]:
     if descriptor.get("valueType") == "BOOL":
         return "ALIGN_FRACTION_TRUE", "REDUCE_MEAN"
     if not counts:
-        return ("ALIGN_SUM" if metric.kind in SUMMED else "ALIGN_MEAN"), (
-            "REDUCE_SUM" if metric.kind in SUMMED else "REDUCE_MEAN"
-        )
-    return ("ALIGN_DELTA" if metric.kind in SUMMED else "ALIGN_RATE"), "REDUCE_SUM"
+        aligned = "ALIGN_SUM" if metric.adds_up_over_time else "ALIGN_MEAN"
+        return aligned, "REDUCE_SUM" if metric.adds_up else "REDUCE_MEAN"
+    return ("ALIGN_DELTA" if metric.adds_up_over_time else "ALIGN_RATE"), "REDUCE_SUM"
 
 
 def _label(series: Mapping[str, Any], label: str) -> str:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.influx_names import identifier, literal, refuse_unknown_names
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from airflow_cd.hooks.influx_db import InfluxDbHook
 
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
-_OURS = ("group", "fill", "limit", "offset", "slimit", "order", "tz")
+_OURS = ("group", "fill", "limit", "offset", "slimit", "order", "tz", "as", "from", "into")
+_BY_SERIES = re.compile(r"\b(non_negative_)?(difference|derivative|elapsed|moving_average)\s*\(", re.IGNORECASE)
+_LOOKED_BACK = 10  # buckets in which a counter may have been written last
 _COUNT = "airflow_cd_count"
 _INSTANCES_A_QUERY = 200
 _HOUR = timedelta(hours=1)
+_LISTED = 40
 
 
 @keeps_misspelt_keywords
@@ -45,6 +49,7 @@ class InfluxDbMetrics:
     :param metric: what the number is and how a change in it is judged: a :class:`Metric`, or a name that says it.
     :param database: its name.
     :param where: a further condition of InfluxQL, ``"service" = 'shop'``; none by default.
+    :param retention_policy: in which it is kept; the one that is the database's default by default.
     :param instance_tag: tag that holds the instance's name; ``host`` by default.
     :param group_by: tag to break the metric down by; none (``""``) by default.
     :param count: a field whose values are counted: how many requests a value is of, ``"duration"``; unknown by default.
@@ -59,6 +64,7 @@ class InfluxDbMetrics:
     metric: Metric | str
     database: str
     where: str = ""
+    retention_policy: str = ""
     instance_tag: str = "host"
     group_by: str = ""
     count: str = ""
@@ -89,7 +95,11 @@ class InfluxDbMetrics:
             bare = _STRING.sub("", str(text))
             if bare.count("(") != bare.count(")") or "'" in bare or '"' in bare or ";" in bare:
                 found.append(f"{name}: a quote or a parenthesis does not close, or there is more than one statement")
+            if name == "select" and _columns(bare) > 1:
+                found.append("select: it selects several numbers, of which one alone can be read")
             words = {word.lower() for word in re.findall(r"\w+", bare)}
+            if name == "where" and "time" in words:
+                found.append("where: the window is added when the query is sent; leave out time")
             found += [f"{name}: {word.upper()} is added when the query is sent" for word in _OURS if word in words]
         return [f"{type(self).__name__}({self.name!r}): {mistake}" for mistake in found]
 
@@ -139,15 +149,30 @@ class InfluxDbMetrics:
         refuse(self.mistakes())
         return self._known(InfluxDbHook(self.conn_id))
 
+    @property
+    def measured(self) -> str:
+        """The measurement as a query names it."""
+        return ".".join(identifier(one) for one in (self.retention_policy, self.measurement) if one)
+
     def _resolved(self, names: Sequence[str], buckets: Buckets) -> str:
         count = f", count({self.count}) AS {_COUNT}" if self.count else ""
         hosts = " OR ".join(f"{identifier(self.instance_tag)} = {literal(name)}" for name in names)
         condition = f" AND ({self.where})" if self.where.strip() else ""
         begin, end = (round(moment.timestamp() * 1000) for moment in (buckets.first, buckets.until))
         tags = ", ".join(identifier(tag) for tag in (self.instance_tag, self.group_by) if tag)
+        width = round(buckets.seconds)
+        by = f"GROUP BY time({width}s), {tags} fill(none)"
+        one = f"SELECT {self.select} AS value{count} FROM {self.measured} WHERE ({hosts}){condition} AND time >= "  # noqa: S608 - quoted
+        if not _BY_SERIES.search(self.select):
+            return f"{one}{begin}ms AND time < {end}ms {by}"
+        # What a counter has grown by is found in each series alone, and from what it held before the window.
+        begin -= _LOOKED_BACK * width * 1000
+        together = "sum" if as_metric(self.metric).adds_up else "mean"
+        summed = f", sum({_COUNT}) AS {_COUNT}" if self.count else ""
+        times = f"{begin}ms AND time < {end}ms"
         return (
-            f"SELECT {self.select} AS value{count} FROM {identifier(self.measurement)} WHERE ({hosts}){condition} "  # noqa: S608 - quoted
-            f"AND time >= {begin}ms AND time < {end}ms GROUP BY time({round(buckets.seconds)}s), {tags} fill(none)"
+            f"SELECT {together}(value) AS value{summed} FROM ({one}{times} GROUP BY time({width}s), * fill(none)) "  # noqa: S608 - as above
+            f"WHERE time >= {times} {by}"
         )
 
     def _rows(
@@ -160,12 +185,17 @@ class InfluxDbMetrics:
                     row.get("value"),
                     round((row["time"] / 1e9 - buckets.first.timestamp()) / buckets.seconds),
                 )
+                if isinstance(value, str):
+                    raise SourceQueryRejected(
+                        f"{self.name}: {self.select} of {self.measurement!r} is the text {value[:_LISTED]!r}.",
+                        next_step="Select a field that holds numbers, or have them written as such.",
+                    )
                 if instance in names and isinstance(value, (int, float)) and 0 <= number < buckets.number:
                     count = float(row.get(_COUNT) or math.nan)
                     yield buckets.start(number), instance, metric.name, group, float(value), count
 
     def _known(self, hook: InfluxDbHook) -> list[str]:
-        query = f"SHOW TAG VALUES FROM {identifier(self.measurement)} WITH KEY = {identifier(self.instance_tag)}"
+        query = f"SHOW TAG VALUES FROM {self.measured} WITH KEY = {identifier(self.instance_tag)}"
         return sorted({str(row.get("value")) for series in hook.query(query, self.database) for row in series.rows})
 
     def _without(self, hook: InfluxDbHook, silent: Sequence[str], buckets: Buckets) -> Iterator[str]:
@@ -173,9 +203,19 @@ class InfluxDbMetrics:
         if self.where.strip():
             begin, end = (round(moment.timestamp() * 1000) for moment in (buckets.first - _HOUR, buckets.until))
             found = hook.query(
-                f"SELECT {self.select} AS value FROM {identifier(self.measurement)} WHERE ({self.where}) "  # noqa: S608 - as above
+                f"SELECT {self.select} AS value FROM {self.measured} WHERE ({self.where}) "  # noqa: S608 - as above
                 f"AND time >= {begin}ms AND time < {end}ms",
                 self.database,
             )
             if not found:
                 yield f"InfluxDB has {self.measurement!r}, but nothing of it with {self.where} in the hour before."
+
+
+def _columns(select: str) -> int:
+    """How many numbers are selected.
+
+    :param select: InfluxQL, without its quoted parts.
+    """
+    while (inner := re.sub(r"\([^()]*\)", "", select)) != select:
+        select = inner
+    return select.count(",") + 1

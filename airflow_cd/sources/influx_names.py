@@ -61,13 +61,15 @@ def refuse_unknown_names(hook: InfluxDbHook, source: InfluxDbMetrics) -> None:
     """
 
     def known(what: str, column: str) -> list[str]:
-        query = f"SHOW {what} FROM {identifier(source.measurement)}"
+        query = f"SHOW {what} FROM {source.measured}"
         return [str(row.get(column)) for one in hook.query(query, source.database) for row in one.rows]
 
     fields = known("FIELD KEYS", "fieldKey")
     if not fields:
         found = hook.query("SHOW MEASUREMENTS", source.database)
         there = [str(row.get("name")) for one in found for row in one.rows]
+        if source.measurement in there:
+            raise _kept_elsewhere(hook, source)
         raise SourceUnavailable(
             ended(
                 f"InfluxDB (connection {source.conn_id!r}) has no measurement {source.measurement!r} in "
@@ -97,3 +99,19 @@ def refuse_unknown_names(hook: InfluxDbHook, source: InfluxDbMetrics) -> None:
                     ),
                     next_step=f"Correct {place}.",
                 )
+
+
+def _kept_elsewhere(hook: InfluxDbHook, source: InfluxDbMetrics) -> SourceQueryRejected:
+    """The error of a measurement that is kept, but not in the retention policy that is read."""
+    listed = hook.query(f"SHOW RETENTION POLICIES ON {identifier(source.database)}", source.database)
+    policies = [str(row.get("name")) for one in listed for row in one.rows]
+    measured = identifier(source.measurement)
+    held = [
+        name for name in policies if hook.query(f"SHOW FIELD KEYS FROM {identifier(name)}.{measured}", source.database)
+    ]
+    where = f"in {source.retention_policy!r}" if source.retention_policy else "in the default retention policy"
+    return SourceQueryRejected(
+        f"InfluxDB (connection {source.conn_id!r}) has {source.measurement!r} in {source.database}, and not {where}, "
+        f"but in {', '.join(held) or 'none that is there'}.",
+        next_step="Name the one that keeps it as retention_policy.",
+    )

@@ -23,6 +23,7 @@ _HEAD = 4096
 _BLOCK = 1 << 20  # bytes between the places at which a window is looked for
 _PORTION = 1 << 16  # bytes of the lines that are read at a time
 _DECODED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\xff\xfe", b"\xfe\xff")
+_LATER_HOUR, _FARTHEST_ZONE = timedelta(hours=1), timedelta(hours=14)  # by which a file's stamps may differ
 _SETTLED = timedelta(seconds=1)  # after which a last line without its end is taken to be whole
 _HALF_HOUR, _NEAR = 1800.0, 120.0
 _Identity = tuple[Path, int, datetime]
@@ -39,6 +40,7 @@ class LogFile:
     :param modified: when it was written last.
     :param decoded: whether it is compressed or in a wide encoding, so that no place in it can be looked up.
     :param begins: the earliest time that its first lines state; None where no line at its beginning does.
+    :param usual: the middle one of these times, which a text that tells of another time does not change.
     :param before: the file that was written before it, whose last record its first lines may go on with; None
         without any.
     """
@@ -49,6 +51,7 @@ class LogFile:
     modified: datetime
     decoded: bool
     begins: datetime | None = None
+    usual: datetime | None = None
     before: LogFile | None = None
 
 
@@ -86,8 +89,9 @@ def files_of(paths: Iterable[Path], window: Window, clock: Stamps) -> list[LogFi
             kept[kept.index(twin)] = file
     linked: list[LogFile] = []
     for file in kept:
-        begins = min(islice(_times(file.head.split(b"\n"), clock), _AGREEING), default=None)
-        linked.append(replace(file, begins=begins, before=linked[-1] if linked else None))
+        first = sorted(islice(_times(file.head.split(b"\n"), clock), _AGREEING))
+        begins, usual = (first[0], first[len(first) // 2]) if first else (None, None)
+        linked.append(replace(file, begins=begins, usual=usual, before=linked[-1] if linked else None))
     return [file for file in linked if file.modified >= window.since]
 
 
@@ -101,6 +105,9 @@ def portions_of(file: LogFile, window: Window, clock: Stamps, now: datetime) -> 
     :raises OSError: it cannot be read.
     """
     early, late = window.since - DISORDER, window.until + DISORDER
+    # What a text tells of another time is no stamp, wherever it stands in a trace.
+    least = file.usual - _LATER_HOUR - DISORDER if file.usual is not None else None
+    most = file.modified + _FARTHEST_ZONE
     moment: datetime | None = None
     with _content(file) as stream:
         start = 0
@@ -118,7 +125,8 @@ def portions_of(file: LogFile, window: Window, clock: Stamps, now: datetime) -> 
             size = unread = 0
             for line in lines:
                 text = line.decode("utf-8", "replace")
-                if (stamp := clock.of(text)) is not None:
+                stamp = clock.of(text)
+                if stamp is not None and (least is None or least <= stamp) and stamp <= most:
                     stamps.append(stamp)
                     moment = stamp
                 if moment is None:

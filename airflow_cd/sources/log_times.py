@@ -6,7 +6,7 @@ import functools
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from airflow_cd.verification.logs.headers.moments import time_in
+from airflow_cd.verification.logs.headers.moments import stated, time_in
 
 _LONGEST = 600  # characters in which a stamp is looked for
 _YEARLESS = datetime(2001, 1, 1, tzinfo=timezone.utc).timestamp()  # what has no year gets 2000
@@ -36,7 +36,7 @@ class Clock:
         if (leading := _LEADING.match(line)) is not None:
             second = _second(leading[1] + leading[3])
             return None if second is None else _instant(second + float(f"0.{leading[2] or 0}"))
-        head = line[:_LONGEST]
+        head = stated(line) or line[:_LONGEST]
         seconds = time_in(head)
         if seconds is None:
             return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.sources.buckets import Buckets
-from airflow_cd.sources.distributions import Distribution
+from airflow_cd.sources.distributions import Distribution, differing
 from airflow_cd.sources.file_paths import FilePaths, reading
 from airflow_cd.sources.specification import as_metric
 from airflow_cd.sources.stamps import Stamps
@@ -160,8 +160,8 @@ class _Cell:
 
 def gathered(
     points: Iterable[Point], metrics: Mapping[str, Metric], buckets: Buckets, names: Sequence[str]
-) -> tuple[list[Row], tuple[Metric, ...]]:
-    """Points as the rows of a sample, and the metrics that they are of.
+) -> tuple[list[Row], tuple[Metric, ...], list[str]]:
+    """Points as the rows of a sample, the metrics that they are of, and what a reader should know of them.
 
     A point is of the bucket that its time ends in; one that ends with a bucket is of that one.
 
@@ -189,27 +189,37 @@ def gathered(
         else:
             cell.number = (0.0 if math.isnan(cell.number) else cell.number) + point.value
     made = {name: _with_unit(metric, units.get(name, "")) for name, metric in metrics.items()}
+    shared = {name: _shared(name, cells) for name in metrics}
+    notes = [differing(name, ends) for name, ends in shared.items() if ends is not None]
     rows: list[Row] = []
     found: dict[str, Metric] = {metric.name: metric for metric in made.values()}
     for (instance, name, group, number), cell in cells.items():
-        for metric, value, count, deviation in _measured(cell, made[name]):
+        for metric, value, count, deviation in _measured(cell, made[name], shared[name]):
             found.setdefault(metric.name, metric)
             rows.append((buckets.start(number), instance, metric.name, group, value, count, deviation))
-    return rows, tuple(found.values())
+    return rows, tuple(found.values()), notes
+
+
+def _shared(name: str, cells: Mapping[tuple[str, str, str, int], _Cell]) -> list[float] | None:
+    """The ends of buckets that all histograms of a metric have; None where they are the same ones anyway."""
+    held = [cell.distribution.ends for place, cell in cells.items() if place[1] == name and cell.distribution]
+    return sorted(frozenset.intersection(*held)) if len(set(held)) > 1 else None
 
 
 def _bucket_of(at: float, buckets: Buckets) -> int:
     return math.ceil((at - buckets.first.timestamp()) / buckets.seconds) - 1
 
 
-def _measured(cell: _Cell, metric: Metric) -> Iterator[tuple[Metric, float, float, float]]:
+def _measured(
+    cell: _Cell, metric: Metric, shared: Sequence[float] | None
+) -> Iterator[tuple[Metric, float, float, float]]:
     from airflow_cd.sources.frames import requests_of
 
     one = cell.distribution
     if one is not None and one.count > 0 and metric.kind in SUMMED:
         yield metric, one.count, requests_of(metric, one.count), math.nan
     elif one is not None and one.count > 0:
-        percentile, deviation = one.shape
+        percentile, deviation = one.shape if shared is None else one.shape_by(shared)
         if math.isfinite(one.mean):
             yield metric, one.mean, one.count, deviation
         if math.isfinite(percentile):

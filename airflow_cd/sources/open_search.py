@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import FARTHEST, nothing_for_an_hour, unknown_instances, why_nothing
-from airflow_cd.sources.open_search_query import documents, instance_field, is_index
+from airflow_cd.sources.open_search_query import (
+    documents,
+    instance_field,
+    is_index,
+    mistakes_of_query,
+    refuse_nested,
+)
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -67,6 +73,7 @@ class OpenSearchLogs:
         ]
         if isinstance(self.index, str) and not is_index(self.index):
             found.append(f"index: {self.index!r} is not the name of an index")
+        found += mistakes_of_query(self.query, self.time_field)
         return [f"{type(self).__name__}({self.index!r}): {mistake}" for mistake in found]
 
     @reads_answers
@@ -175,6 +182,7 @@ class OpenSearchLogs:
             return
         known = hook.values(self.index, field, self._filter(Window(window.since - _HOUR, window.until)))
         if not known:
+            refuse_nested(hook, self.name, self.index, field)
             around = self._filter(Window(window.since - FARTHEST, window.until + FARTHEST))
             found = hook.aggregate(self.index, around, {"newest": {"max": {"field": self.time_field}}})
             newest = (found.get("newest") or {}).get("value")

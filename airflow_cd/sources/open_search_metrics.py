@@ -13,7 +13,13 @@ from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances, why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.open_search_query import documents, instance_field, is_index
+from airflow_cd.sources.open_search_query import (
+    documents,
+    instance_field,
+    is_index,
+    mistakes_of_query,
+    refuse_nested,
+)
 from airflow_cd.sources.specification import (
     as_metric,
     mistakes_of_durations,
@@ -23,7 +29,7 @@ from airflow_cd.sources.specification import (
     refuse,
 )
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
@@ -32,6 +38,7 @@ MOST_BUCKETS = 10_000
 """Of one answer; servers allow 65,535 by default."""
 
 _MOST_GROUPS = 100
+_NUMBERS = {"value", "values", "doc_count", "std_deviation"}
 _HOUR = timedelta(hours=1)
 
 
@@ -91,6 +98,7 @@ class OpenSearchMetrics:
         ]
         if isinstance(self.index, str) and not is_index(self.index):
             found.append(f"index: {self.index!r} is not the name of an index")
+        found += mistakes_of_query(self.query, self.time_field)
         found += mistakes_of_metric(self.metric)
         if not isinstance(self.aggregation, Mapping) or len(self.aggregation) > 1:
             found.append(
@@ -187,7 +195,8 @@ class OpenSearchMetrics:
             times["aggs"] = values
         inner = {"times": times}
         if self.group_by:
-            inner = {"groups": {"terms": {"field": self.group_by, "size": _MOST_GROUPS}, "aggs": inner}}
+            groups = {"terms": {"field": self.group_by, "size": _MOST_GROUPS}, "aggs": inner}
+            inner = {"groups": groups, "others": {"missing": {"field": self.group_by}, "aggs": inner}}
         # As many as there are names: nothing is estimated.
         terms = {"field": place, "include": list(names), "size": len(names)}
         return {"instances": {"terms": terms, "aggs": inner}}
@@ -202,25 +211,37 @@ class OpenSearchMetrics:
                 "value": {"extended_stats": {"field": self.value_field}},
                 "percentile": {"percentiles": {"field": self.value_field, "percents": [95]}},
             }
-        return {"value": {"sum" if metric.kind in SUMMED else "avg": {"field": self.value_field}}}
+        return {"value": {"sum" if metric.adds_up_over_time else "avg": {"field": self.value_field}}}
 
     def _rows(
         self, answer: Mapping[str, Any], names: Sequence[str], buckets: Buckets, metrics: Sequence[Metric]
     ) -> Iterator[tuple[datetime, str, str, str, float, float, float]]:
         for one in answer["instances"]["buckets"]:
             instance = str(one.get("key_as_string", one["key"]))
-            groups = one["groups"]["buckets"] if self.group_by else [one]
+            # What does not say of which group it is has happened all the same.
+            groups = [*one["groups"]["buckets"], one["others"]] if self.group_by else [one]
             for group in groups if instance in names else ():
-                named = str(group.get("key_as_string", group["key"])) if self.group_by else ""
+                named = str(group.get("key_as_string", group.get("key", ""))) if self.group_by else ""
                 for time in group["times"]["buckets"]:
                     number = round((time["key"] / 1000 - buckets.first.timestamp()) / buckets.seconds)
                     if 0 <= number < buckets.number:
+                        self._require_number(time)
                         for metric, value, count, deviation in _measured(time, metrics):
                             yield buckets.start(number), instance, metric.name, named, value, count, deviation
+
+    def _require_number(self, bucket: Mapping[str, Any]) -> None:
+        found = bucket.get("value")
+        if isinstance(found, Mapping) and not found.keys() & _NUMBERS:
+            [kind] = self.aggregation or {"": None}
+            raise SourceQueryRejected(
+                f"{self.name}: the aggregation {kind} gives no number ({', '.join(sorted(found))}).",
+                next_step="Take one that has a value, one percentile or a filter, or name the field as value_field.",
+            )
 
     def _without(self, hook: OpenSearchHook, place: str, silent: Sequence[str], window: Window) -> Iterator[str]:
         known = hook.values(self.index, place, self._found_by(Window(window.since - _HOUR, window.until)))
         if not known:
+            refuse_nested(hook, self.name, self.index, place)
             yield "The query has found no document of the hour before, of any instance."
         else:
             yield from unknown_instances(silent, known, f"the field {place}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from airflow_cd.wording import ended
 if TYPE_CHECKING:
     from airflow_cd.hooks.open_search import OpenSearchHook
 
-_EXACT = {"keyword", "constant_keyword", "wildcard", "ip", "long", "integer"}
+_EXACT = {"keyword", "constant_keyword", "wildcard", "ip", "long", "integer", "flat_object", "flattened"}
+_TIMES = {"date", "date_nanos"}
 
 
 def is_index(name: str) -> bool:
@@ -23,6 +25,18 @@ def is_index(name: str) -> bool:
     :param name: as an author gives it.
     """
     return not set(name) & set('/\\?"<>| #') and name[:1] not in ("_", "-")
+
+
+def mistakes_of_query(query: object, time_field: object) -> Iterator[str]:
+    """What is wrong with a query string.
+
+    :param query: of the author's.
+    :param time_field: that holds the time.
+    """
+    if not isinstance(query, str):
+        yield f"query: {query!r} is not a text"
+    elif re.search(rf"(?<![\w.]){re.escape(str(time_field))}\s*:", query):
+        yield f"query: the window is added when the query is sent; leave out {time_field}"
 
 
 def documents(
@@ -55,7 +69,7 @@ def instance_field(
     :param field: that holds the instance's name.
     :param time_field: that holds the time.
     :param others: further fields that there must be, by what the author calls them.
-    :raises SourceQueryRejected: no document has one of the fields.
+    :raises SourceQueryRejected: no document has one of the fields, or the one of the time is none.
     """
     keyword = f"{field}.keyword"
     known = hook.fields(index, field, keyword, time_field, *others.values())
@@ -66,10 +80,36 @@ def instance_field(
                 ended(f"{source}: no document has the field {name!r}; {suggestion(name, there)}"),
                 next_step=f"Name the field that does as {what}.",
             )
+    if not known[time_field] <= _TIMES:
+        kinds = ", ".join(sorted(known[time_field] - _TIMES))
+        raise SourceQueryRejected(
+            f"{source}: the index keeps the field {time_field!r} as {kinds}, by which no time can be found.",
+            next_step="Name a field of type date as time_field, or map this one as date.",
+        )
     if known[field] <= _EXACT:
         return field, True
     # Of several indices the field may be a text in one and a keyword in another: then neither alone finds all of it.
     return (keyword, True) if keyword in known and not known[field] & _EXACT else (field, False)
+
+
+def refuse_nested(hook: OpenSearchHook, source: str, index: str, field: str) -> None:
+    """Refuse a field by which nothing is found because it is inside of one that is kept as documents of its own.
+
+    :param hook: of the connection.
+    :param source: name of the source.
+    :param index: names or patterns of indices.
+    :param field: that holds the instance's name.
+    :raises SourceQueryRejected: it is.
+    """
+    parts = field.split(".")
+    around = [".".join(parts[:number]) for number in range(1, len(parts))]
+    # What is around a field is listed with it alone.
+    known = hook.fields(index, field, *around)
+    if nested := [one for one in around if "nested" in known.get(one, ())]:
+        raise SourceQueryRejected(
+            f"{source}: the index keeps {nested[0]!r} as nested, so nothing is found by the field {field!r}.",
+            next_step=f"Name another field as instance_field, or map {nested[0]} with include_in_root.",
+        )
 
 
 def _iso(moment: datetime) -> str:

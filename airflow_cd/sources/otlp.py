@@ -105,8 +105,10 @@ def _value(point: Mapping[str, Any], form: str) -> float | Distribution | None:
     count = float(_of(point, "count") or 0)
     total = _of(point, "sum")
     buckets: dict[tuple[float, float], float] = {}
+    ends: list[float] = []
     if form == "histogram":
-        buckets = explicit(map(float, _list(point, "bucketCounts")), map(float, _list(point, "explicitBounds")))
+        ends = [float(end) for end in _list(point, "explicitBounds")]
+        buckets = explicit(map(float, _list(point, "bucketCounts")), ends)
     elif form == "exponentialHistogram":
         growth = 2.0 ** (2.0 ** -int(_of(point, "scale") or 0))
         zero = float(_of(point, "zeroThreshold") or 0.0)
@@ -114,7 +116,7 @@ def _value(point: Mapping[str, Any], form: str) -> float | Distribution | None:
             buckets[-zero, zero] = float(_of(point, "zeroCount"))
         buckets |= _powers(_of(point, "positive"), growth)
         buckets |= {(-high, -low): number for (low, high), number in _powers(_of(point, "negative"), growth).items()}
-    return Distribution(count, float(total) if total is not None else math.nan, buckets)
+    return Distribution(count, float(total) if total is not None else math.nan, buckets, ends=frozenset(ends))
 
 
 def _powers(side: Any, growth: float) -> dict[tuple[float, float], float]:

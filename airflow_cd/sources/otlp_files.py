@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from airflow_cd.durations import DurationField
+from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
+from airflow_cd.sources.distributions import Distribution
 from airflow_cd.sources.file_paths import FilePaths, named
 from airflow_cd.sources.otlp import OtlpStamps, Raw, happened, raw_points
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
@@ -17,6 +19,9 @@ from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 _LOOKED_BACK = timedelta(minutes=5)
+_LISTED = 5
+STATUS = "http.response.status_code"
+"""The attribute that OpenTelemetry's conventions give a status of HTTP."""
 
 
 @keeps_misspelt_keywords
@@ -47,7 +52,7 @@ class OtlpFileMetrics:
     metrics: Mapping[str, Metric | str] | Sequence[str] | str
     instance_attribute: str = "service.instance.id"
     group_by: str = ""
-    status_attribute: str = "http.response.status_code"
+    status_attribute: str = STATUS
     bucket: DurationField = DurationField("1m")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("70s")  # noqa: RUF009 - a descriptor
     name: str = ""
@@ -102,7 +107,9 @@ class OtlpFileMetrics:
                 buckets,
                 since_the_one_before=any(one.kind == "cumulative" for one in raw),
             )
-        rows, known = gathered(points, metrics, buckets, names)
+        self._require_status(raw, metrics, names)
+        rows, known, notes = gathered(points, metrics, buckets, names)
+        warnings += notes
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and queries:
             warnings += require(metrics, (one.name for one in raw), self.name, lambda: self._silent(silent, raw))
@@ -142,6 +149,25 @@ class OtlpFileMetrics:
                     continue
                 found += [replace(one, instance=owner) for one in points] if owner else points
         return found, unread
+
+    def _require_status(self, raw: Sequence[Raw], metrics: Collection[str], names: Collection[str]) -> None:
+        """Refuse requests of which nothing says whether they failed, where others of them do, or an author says so."""
+        known: dict[str, dict[str, bool]] = {}
+        for one in raw:
+            if one.name in metrics and one.instance in names and isinstance(one.value, Distribution):
+                of_metric = known.setdefault(one.name, {})
+                told = any(name == self.status_attribute for name, _ in one.attributes)
+                of_metric[one.instance] = of_metric.get(one.instance, False) or told
+        said = self.status_attribute != STATUS and known and not any(any(one.values()) for one in known.values())
+        for metric, told_of in known.items():
+            if (said or any(told_of.values())) and (
+                silent := sorted(name for name, told in told_of.items() if not told)
+            ):
+                raise SourceQueryRejected(
+                    f"{self.name}: no point of {metric} of {', '.join(silent[:_LISTED])} has the attribute "
+                    f"{self.status_attribute}: nothing says which requests failed.",
+                    next_step="Name the attribute that holds their status as status_attribute.",
+                )
 
     def _silent(self, silent: Sequence[str], raw: Sequence[Raw]) -> Iterator[str]:
         known = sorted({one.instance for one in raw} - {""})

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_cd.durations import DurationField, format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.absence import why_nothing
 from airflow_cd.sources.buckets import Buckets, utc_now
-from airflow_cd.sources.prometheus_absence import explained, looked_for, mistakes_of_labels, require_group, unknown
+from airflow_cd.sources.prometheus_absence import (
+    explained,
+    looked_for,
+    mistakes_of_labels,
+    require_group,
+    unknown,
+    unmatched,
+    untold,
+    without_labels,
+)
 from airflow_cd.sources.prometheus_replicas import counted_again
 from airflow_cd.sources.prometheus_signals import SIGNALS, Signals, Traffic
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, reads_answers, refuse
@@ -46,6 +55,8 @@ class PrometheusMetrics:
     :param instance_label: label that holds the instance's name, with or without a port; by default ``pod`` for
         ``istio`` and ``cadvisor``, ``server`` for ``haproxy``, ``ingress`` for ``ingress-nginx`` and else ``instance``.
     :param group_by: label to break requests down by, such as ``http_route``; none (``""``) by default.
+    :param errors: matchers of the requests that failed, ``http_code=~"5.."``, where another label than the exporters'
+        own tells; ``""`` where none does: then there is no ``error_rate``. None, the default, for the exporters' own.
     :param bucket: width of a bucket, a duration of a second or more; 30 seconds by default. Take at least the interval
         of the scrapes.
     :param delay: how long after an event Prometheus usually has it, a duration; 30 seconds by default: the interval of
@@ -58,6 +69,7 @@ class PrometheusMetrics:
     conn_id: str = "prometheus_default"
     instance_label: str = ""
     group_by: str = ""
+    errors: str | None = None
     bucket: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     delay: DurationField = DurationField("30s")  # noqa: RUF009 - a descriptor
     name: str = ""
@@ -75,6 +87,8 @@ class PrometheusMetrics:
         found = [*mistakes_of_texts(conn_id=self.conn_id)]
         found += mistakes_of_durations(bucket=self.bucket, delay=self.delay)
         found += mistakes_of_labels(self.where, self.instance_label or "instance", self.group_by)
+        if self.errors is not None and (not isinstance(self.errors, str) or not promql.are_matchers(self.errors)):
+            found.append(f'errors: {self.errors!r} is not a list of matchers, such as http_code=~"5.."')
         if not isinstance(self.signals, tuple) or not self.signals:
             found.append(f"signals: {self.signals!r} names none")
         else:
@@ -110,9 +124,12 @@ class PrometheusMetrics:
             for signals, there in chosen:
                 label = self.instance_label or signals.label
                 reader = Reader(hook, batch, label, self.group_by, self.where, buckets)
-                rows += self._rows(reader, signals, there)
+                found = self._rows(reader, signals, there)
+                rows += found
+                warnings += self._without_status(reader, self._traffic(signals, there), there, found, window)
                 queries += reader.queries
-                warnings += [note for note in reader.notes if note not in warnings]
+                notes = [*reader.notes, *reader.of_several_processes()]
+                warnings += [note for note in notes if note not in warnings]
         if names and buckets.number:
             silent = sorted(set(names) - {row[1] for row in rows})
             if silent:
@@ -121,7 +138,7 @@ class PrometheusMetrics:
             warnings += once("counted again", lambda: [*self._counted_again(hook, chosen, names, buckets)])
         if self.group_by and rows and not any(row[3] for row in rows):
             require_group(hook, self.group_by, [name for _, there in chosen for name in there], self.where, window)
-        metrics = dict.fromkeys(metric for signals, there in chosen for metric in _metrics(signals, there))
+        metrics = dict.fromkeys(metric for signals, there in chosen for metric in self._metrics(signals, there))
         query = "\n".join(queries) or f"no query: no instance, or no whole bucket of {format_duration(self.bucket)}"
         return MetricSample(
             spread_metric_frame(rows), tuple(metrics) or tuple(self._possible()), query, buckets.width, tuple(warnings)
@@ -141,7 +158,7 @@ class PrometheusMetrics:
         return sorted({name for one in self._chosen(hook, window) for name in self._labelled(hook, *one, window)})
 
     def _rows(self, reader: Any, signals: Signals, there: Sequence[str]) -> list[Any]:
-        traffic = _first(signals, there)
+        traffic = self._traffic(signals, there)
         rows = list(reader.traffic(traffic, there, percentile=True)) if traffic is not None else []
         requests = {(row[0], row[1], row[3]): row[5] for row in rows}
         for level in signals.levels:
@@ -157,7 +174,7 @@ class PrometheusMetrics:
             listed = "|".join(signals.names)
             match = [f"{{{', '.join(filter(None, (f'__name__=~{promql.quoted(listed)}', self.where.strip())))}}}"]
             there = hook.values("__name__", match, *looked_for(window))
-            if signals.traffic and _first(signals, there) is None:
+            if signals.traffic and self._traffic(signals, there) is None:
                 wanted = [one.requests for one in signals.traffic]
                 raise unknown(hook, wanted, self.where, f"the signals {name!r}", window)
             if not set(signals.names) & set(there):
@@ -177,34 +194,61 @@ class PrometheusMetrics:
         """Why there is nothing of some instances."""
         for signals, there in chosen:
             label = self.instance_label or signals.label
-            yield from explained(self._labelled(hook, signals, there, window), label, there[0], silent, self.conn_id)
+            traffic = self._traffic(signals, there)
+            selected = [(traffic.requests, traffic.where)] if traffic is not None else []
+            selected += [(one.name, one.where) for one in signals.levels]
+            apart = [*unmatched(hook, [one for one in selected if one[0] in there], window)]
+            yield from apart
+            known = self._labelled(hook, signals, there, window)
+            yield from explained(known, label, there[0], silent, self.conn_id, matched=not apart)
 
     def _counted_again(
         self, hook: PrometheusHook, chosen: Sequence[tuple[Signals, list[str]]], names: Sequence[str], buckets: Buckets
     ) -> Iterator[str]:
         for signals, there in chosen:
-            traffic = _first(signals, there)
+            traffic = self._traffic(signals, there)
             if traffic is not None and traffic.requests in there:
                 label, [some, *_] = self.instance_label or signals.label, [*promql.batches(names)]
                 until = buckets.until.timestamp()
                 yield from counted_again(hook, traffic.requests, label, self.where, some, until)
 
+    def _without_status(
+        self, reader: Any, traffic: Traffic | None, there: Sequence[str], rows: Sequence[Any], window: Window
+    ) -> list[str]:
+        """Refuse requests that would all count as good because nothing says whether they failed.
+
+        The labels of an author's own may be those of failures alone: of them it is said that nothing has one.
+        """
+        failing = {row[1] for row in rows if row[2] == "error_rate" and row[4] > 0}
+        good = sorted({row[1] for row in rows if row[2] == "error_rate"} - failing)
+        if traffic is None or not good:
+            return []
+        if self.errors is not None:
+            return once("labels", lambda: [*without_labels(reader.hook, traffic, self.where, window)])
+        # Not among the queries that are shown: it is asked now and then.
+        other = replace(reader, names=good, queries=[], notes=[], values={})
+        key = ("stated", traffic.requests, *good)
+        if silent := once(key, lambda: sorted(set(good) - other.stated(traffic, there))):
+            raise untold(reader.hook, traffic, self.where, reader.label, silent, window)
+        return []
+
     def _possible(self) -> Iterator[Metric]:
         for name in self.signals:
-            yield from _metrics(SIGNALS[name], SIGNALS[name].names)
+            yield from self._metrics(SIGNALS[name], SIGNALS[name].names)
 
+    def _traffic(self, signals: Signals, there: Sequence[str]) -> Traffic | None:
+        found = next((one for one in signals.traffic if one.requests in there or one.counts_natively(there)), None)
+        if found is None or self.errors is None:
+            return found
+        return replace(found, errors=(self.errors,) if self.errors.strip() else ())
 
-def _first(signals: Signals, there: Sequence[str]) -> Traffic | None:
-    return next((one for one in signals.traffic if one.requests in there or one.counts_natively(there)), None)
-
-
-def _metrics(signals: Signals, there: Sequence[str]) -> Iterator[Metric]:
-    traffic = _first(signals, there)
-    if traffic is not None:
-        yield _TRAFFIC["throughput"]
-        if traffic.errors:
-            yield _TRAFFIC["error_rate"]
-        for name, end in (("response_time", "_sum"), ("response_time.p95", "_bucket")):
-            if traffic.has(there, end):
-                yield _TRAFFIC[name]
-    yield from (level.metric for level in signals.levels if set(level.names) <= set(there))
+    def _metrics(self, signals: Signals, there: Sequence[str]) -> Iterator[Metric]:
+        traffic = self._traffic(signals, there)
+        if traffic is not None:
+            yield _TRAFFIC["throughput"]
+            if traffic.errors:
+                yield _TRAFFIC["error_rate"]
+            for name, end in (("response_time", "_sum"), ("response_time.p95", "_bucket")):
+                if traffic.has(there, end):
+                    yield _TRAFFIC[name]
+        yield from (level.metric for level in signals.levels if set(level.names) <= set(there))

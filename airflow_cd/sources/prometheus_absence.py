@@ -14,6 +14,7 @@ from airflow_cd.verification.samples import Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PrometheusHook
+    from airflow_cd.sources.prometheus_signals import Traffic
 
 LOOKED_FOR = timedelta(hours=1)
 """How long before a window a metric may have had data last."""
@@ -92,6 +93,57 @@ def require_group(hook: PrometheusHook, label: str, names: Sequence[str], where:
             f"Prometheus (connection {hook.conn_id!r}) has {names[0]}, and no series of it has the label {label!r}.",
             next_step="Correct group_by, or leave it out.",
         )
+
+
+def untold(
+    hook: PrometheusHook, traffic: Traffic, where: str, label: str, silent: Sequence[str], window: Window
+) -> SourceQueryRejected:
+    """The error of requests of which nothing says whether they failed.
+
+    :param hook: of the connection.
+    :param traffic: the requests.
+    :param where: further matchers.
+    :param label: that holds the instances' names.
+    :param silent: names of the instances whose requests they are.
+    :param window: when.
+    """
+    times = looked_for(window)
+    selected, labels = _telling(traffic, where, promql.one_of(label, silent[:1]))
+    held = {one: values for one in labels if (values := hook.values(one, selected, *times))}
+    others = [one for one in hook.labels(selected, *times) if one not in labels and not one.startswith("__")]
+    why = "; ".join(f"{one} holds {', '.join(values[:_LISTED])}" for one, values in held.items())
+    listed = ", ".join(silent[:_LISTED])
+    return SourceQueryRejected(
+        f"Prometheus (connection {hook.conn_id!r}) does not say which requests of {listed} failed: "
+        f"{why or 'they have no label ' + ' or '.join(labels)} (other labels: {', '.join(others) or 'none'}).",
+        next_step='Say it by matchers, errors=\'http_code=~"5.."\'; errors="" where nothing tells: then there is no '
+        "error_rate.",
+    )
+
+
+def without_labels(hook: PrometheusHook, traffic: Traffic, where: str, window: Window) -> Iterator[str]:
+    """What is said where no request has one of the labels that tell whether it failed.
+
+    :param hook: of the connection.
+    :param traffic: the requests.
+    :param where: further matchers.
+    :param window: when.
+    """
+    times = looked_for(window)
+    selected, labels = _telling(traffic, where)
+    if labels and not any(hook.values(one, selected, *times) for one in labels):
+        others = ", ".join(one for one in hook.labels(selected, *times) if not one.startswith("__"))
+        yield (
+            f"No request has had the label {' or '.join(labels)} so far, by which errors tells that it failed (labels "
+            f"are {others}): with another name no failure is ever seen."
+        )
+
+
+def _telling(traffic: Traffic, *matchers: str) -> tuple[list[str], list[str]]:
+    """Selectors of requests, and the labels that tell whether they failed."""
+    names = filter(None, (traffic.requests, traffic.durations))
+    labels = dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher))
+    return [promql.selector(name, *matchers, traffic.where) for name in names], list(labels)
 
 
 def explained(

@@ -30,7 +30,7 @@ from airflow_cd.sources.specification import (
 )
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.remembering import once
-from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PrometheusHook, Series
@@ -169,7 +169,7 @@ class PrometheusQuery:
                 place = (instance, series.labels.get(self.group_by, ""), buckets.number_of(end))
                 if math.isnan(value) or (math.isinf(value) and metric.kind != "latency"):
                     continue
-                if place in found and metric.kind not in SUMMED:
+                if place in found and not metric.adds_up:
                     raise self._several(instance, whose[place], series)
                 found[place] = found.get(place, 0.0) + value
                 whose[place] = series

@@ -17,33 +17,19 @@ from typing import TYPE_CHECKING, Any
 from airflow_cd.durations import format_duration
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
-from airflow_cd.sources.distributions import Distribution, shape_of
+from airflow_cd.sources.distributions import Distribution, differing, shape_of, shared_ends
 from airflow_cd.sources.moving_means import LOOKED_BACK, in_buckets
+from airflow_cd.sources.prometheus_growth import Accepted, Grown, Place
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
     from airflow_cd.sources.prometheus_signals import Level, Traffic
 
 _LOOKBACK = timedelta(minutes=5)
+_STATUS = "[1-5]([0-9]{2}|[xX]{2})?( .*)?"
 _PART, _GROWN, _NEW = "airflow_cd_part", "grown", "new"
-_YOUNG_BUCKETS, _YOUNG = 10.0, 100.0  # what a process may have counted before it was scraped first
-
-Place = tuple[str, str, int]
-"""Instance, group, and the number of the bucket."""
 
 Row = tuple[Any, str, str, str, float, int, float]
-
-
-@dataclass
-class Grown:
-    """By how much something has grown, by instance, group and bucket.
-
-    :param known: of series that were there before.
-    :param new: of series that appeared, since 0.
-    """
-
-    known: dict[Place, float] = field(default_factory=dict)
-    new: dict[Place, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,6 +44,7 @@ class Reader:
     :param buckets: of the window.
     :ivar queries: as they were sent.
     :ivar notes: what the server said of them.
+    :ivar values: of the label, by the instance that they are.
     """
 
     hook: PrometheusHook
@@ -68,6 +55,7 @@ class Reader:
     buckets: Buckets
     queries: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    values: dict[str, set[str]] = field(default_factory=dict)
 
     def traffic(self, traffic: Traffic, there: Collection[str], percentile: bool) -> Iterator[Row]:
         """Requests, failures and durations.
@@ -79,12 +67,15 @@ class Reader:
         native, inside = traffic.counts_natively(there), traffic.measures_natively(there)
         name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
         counted = self.grown(name, traffic.where, part=part)
-        accepted = _Accepted(counted)
+        accepted = Accepted(counted)
         requests = accepted.sums(counted)
         failed: dict[Place, float] = {}
-        for matcher in traffic.errors:
-            for place, number in accepted.sums(self.grown(name, traffic.where, matcher, part=part)).items():
-                failed[place] = failed.get(place, 0.0) + number
+        for before, matcher in enumerate(traffic.errors):
+            # One request may say it under several names, and has failed once.
+            others = map(promql.negated, traffic.errors[:before])
+            matched = self.grown(name, traffic.where, matcher, *others, part=part)
+            for place, more in accepted.sums(matched).items():
+                failed[place] = failed.get(place, 0.0) + more
         sums: dict[Place, float] = {}
         shapes: dict[Place, tuple[float, float]] = {}
         if inside:
@@ -102,6 +93,21 @@ class Reader:
                 number, failed.get(place, 0.0) if traffic.errors else None, sums.get(place), shapes.get(place), traffic
             ):
                 yield self._row(place, metric, value, count, deviation)
+
+    def stated(self, traffic: Traffic, there: Collection[str]) -> set[str]:
+        """The instances of whose requests it is said whether they failed.
+
+        :param traffic: what the requests are called.
+        :param there: names of the metrics that there are.
+        """
+        native = traffic.counts_natively(there)
+        name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
+        found: set[str] = set()
+        for label in dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher)):
+            matcher = f"{label}=~{promql.quoted(_STATUS)}"
+            grown = self.grown(name, traffic.where, matcher, part=part)
+            found |= {place[0] for part_of in (grown.known, grown.new) for place, more in part_of.items() if more > 0}
+        return found
 
     def level(self, level: Level, requests: Mapping[tuple[Any, str, str], int]) -> Iterator[Row]:
         """Whatever else is measured.
@@ -124,7 +130,7 @@ class Reader:
             if level.how == "rate":
                 found = {place: value / self.buckets.seconds for place, value in found.items()}
             elif level.how == "events":
-                found = _Accepted(grown).sums(grown)
+                found = Accepted(grown).sums(grown)
             else:
                 whole = self.grown(level.of, level.where).known
                 found = {place: value / whole[place] for place, value in found.items() if whole.get(place, 0.0) > 0}
@@ -167,6 +173,9 @@ class Reader:
         width, looked = promql_duration(self.buckets.width), promql_duration(max(_LOOKBACK, 2 * self.buckets.width))
         selected = self._selector(name, *where)
         now, before = f"last_over_time({selected}[{looked}])", f"last_over_time({selected}[{looked}] offset {width})"
+        if labels:
+            # Ends of buckets that a process before has had, and no process has any more, are none of what it measures.
+            now = selected
         if part:
             # Over a range, old versions take a native histogram for the number 0.
             now, before = f"{part}({selected})", f"{part}({selected} offset {width})"
@@ -177,7 +186,7 @@ class Reader:
             f'label_replace({query}, "{_PART}", "{kind}", "{self.label}", ".*")' for kind, query in parts
         )
 
-    def _native_shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
+    def _native_shapes(self, name: str, where: str, accepted: Accepted) -> dict[Place, tuple[float, float]]:
         """As :meth:`_shapes`, of a native histogram: series by series, as old versions subtract none from another."""
         found: dict[Place, Distribution] = {}
         for one in self._asked(self._selector(name, where), more=1, earlier=1).series:
@@ -196,14 +205,18 @@ class Reader:
         shapes = {place: one.shape for place, one in found.items()}
         return {place: shape for place, shape in shapes.items() if math.isfinite(shape[0])}
 
-    def _shapes(self, name: str, where: str, accepted: _Accepted) -> dict[Place, tuple[float, float]]:
+    def _shapes(self, name: str, where: str, accepted: Accepted) -> dict[Place, tuple[float, float]]:
         """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
         cumulative: dict[Place, dict[float, float]] = {}
         for (place, (bound,)), value, kind in self._grown(name, (where,), ("le",)):
             if kind == _GROWN or accepted.is_new(place):
                 own = cumulative.setdefault(place, {})
                 own[float(bound)] = own.get(float(bound), 0.0) + value
-        found = {place: shape_of(own) for place, own in cumulative.items()}
+        cumulative = {place: own for place, own in cumulative.items() if max(own.values()) > 0}
+        shared = shared_ends(cumulative.values())
+        if any(len(own) > len(shared) for own in cumulative.values()):
+            self.notes.append(differing(name, shared))
+        found = {place: shape_of({end: own[end] for end in shared}) for place, own in cumulative.items()}
         return {place: shape for place, shape in found.items() if math.isfinite(shape[0])}
 
     def _asked(self, query: str, more: int = 0, earlier: int = 0) -> PromAnswer:
@@ -224,7 +237,22 @@ class Reader:
         return found
 
     def _instance(self, labels: Mapping[str, str]) -> str | None:
-        return promql.instance_of(labels.get(self.label, ""), self.names)
+        value = labels.get(self.label, "")
+        instance = promql.instance_of(value, self.names)
+        if instance is not None:
+            self.values.setdefault(instance, set()).add(value)
+        return instance
+
+    def of_several_processes(self) -> Iterator[str]:
+        """What is said of instances that several things were read of, each on a port of its own."""
+        for instance, values in self.values.items():
+            if len(values) > 1:
+                listed = " and ".join(sorted(values)[:5])
+                yield (
+                    f"{self.label} holds {listed} of {instance}, and all of it is added up. Keep what is meant: "
+                    "where='job=\"...\"'."
+                )
+                return
 
     def _selector(self, name: str, *where: str) -> str:
         return promql.selector(name, self.where, *where, promql.one_of(self.label, sorted(self.names)))
@@ -237,44 +265,6 @@ class Reader:
 
     def _row(self, place: Place, metric: str, value: float, count: int, deviation: float) -> Row:
         return (self.buckets.start(place[2]), place[0], metric, place[1], value, count, deviation)
-
-
-class _Accepted:
-    """Of which instances it is known since when they count: all but those that were there before anybody looked.
-
-    :param requests: of all of them.
-    """
-
-    def __init__(self, requests: Grown) -> None:
-        self._known: dict[tuple[str, int], float] = {}
-        self._new: dict[tuple[str, int], float] = {}
-        for into, found in ((self._known, requests.known), (self._new, requests.new)):
-            for (instance, _, number), value in found.items():
-                into[instance, number] = into.get((instance, number), 0.0) + value
-
-    def is_new(self, place: Place) -> bool:
-        """Whether what a series has that appears in this bucket has happened in it.
-
-        :param place: of the series.
-        """
-        instance, _, number = place
-        if (instance, number) in self._known:
-            return True
-        following = self._known.get((instance, number + 1))
-        if following is None:
-            return False  # the next look knows
-        return self._new.get((instance, number), 0.0) <= _YOUNG_BUCKETS * following + _YOUNG
-
-    def sums(self, grown: Grown) -> dict[Place, float]:
-        """What happened in each bucket.
-
-        :param grown: by how much something has grown.
-        """
-        found = dict(grown.known)
-        for place, value in grown.new.items():
-            if self.is_new(place):
-                found[place] = found.get(place, 0.0) + value
-        return found
 
 
 def _distribution(buckets: Sequence[tuple[float, float, float]]) -> Distribution:

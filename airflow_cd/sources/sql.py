@@ -25,7 +25,7 @@ from airflow_cd.sources.specification import (
 from airflow_cd.sources.sql_absence import Look, explained
 from airflow_cd.sources.sql_errors import not_answered, not_reached
 from airflow_cd.spelling import keeps_misspelt_keywords
-from airflow_cd.verification.samples import SUMMED, Metric, MetricSample, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _LISTED = re.compile(r"\bIN\s*\(?\s*:instances\b\s*\)?", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(since|until|instances)\b")
 _COLUMNS = ("time", "instance")
+_LONGEST = 80
+_IN_ZONE = "SET LOCAL TIME ZONE '{}'"
 _DRIVERS = {"postgres": "postgresql+psycopg2", "sqlite": "sqlite", "mysql": "mysql"}
 
 
@@ -106,6 +108,7 @@ class SqlMetrics:
                 rows = list(self._summed(found, buckets, names, metric))
                 if without := len(found) - sum(str(one["instance"]) in names for one in found):
                     warnings.append(f"{without} rows are of other instances.")
+                warnings += self._astray(found, buckets)
                 if silent := sorted(set(names) - {row[1] for row in rows}):
                     looked = Window(buckets.first, buckets.until)
                     warnings += why_nothing(silent, lambda: explained(self._look(connection), looked, silent))
@@ -140,9 +143,20 @@ class SqlMetrics:
             except sa.exc.SQLAlchemyError as error:
                 raise not_reached(error, self.conn_id) from None
             with connection:
+                if connection.dialect.name == "postgresql":
+                    self._set_zone(connection)
                 yield connection
         finally:
             engine.dispose()
+
+    def _set_zone(self, connection: sa.Connection) -> None:
+        """Else a column without a zone is compared as if it were in that of the session."""
+        import sqlalchemy as sa
+
+        try:
+            connection.execute(sa.text(_IN_ZONE.format(self._zone())))
+        except sa.exc.SQLAlchemyError:  # what speaks its protocol, and has no such statement
+            connection.rollback()
 
     def _rows(
         self,
@@ -159,7 +173,9 @@ class SqlMetrics:
         if names is None:
             text = _LISTED.sub("IS NOT NULL", text)
         statement = sa.text(text)
-        given: dict[str, Any] = {"since": self._as_written(since), "until": self._as_written(until)}
+        # Text is compared with text there, and a zone behind it makes it another one.
+        naive = bool(self.zone) or connection.dialect.name == "sqlite"
+        given: dict[str, Any] = {"since": self._as_written(since, naive), "until": self._as_written(until, naive)}
         if "instances" in _PLACEHOLDER.findall(text):
             statement = statement.bindparams(sa.bindparam("instances", expanding=True))
             given["instances"] = list(names or ())
@@ -217,9 +233,9 @@ class SqlMetrics:
             )
         )
 
-    def _as_written(self, moment: datetime) -> datetime:
+    def _as_written(self, moment: datetime, naive: bool) -> datetime:
         """A bound of the window as the column has it: in its zone and without one, or in UTC."""
-        return moment.astimezone(self._zone()).replace(tzinfo=None) if self.zone else moment
+        return moment.astimezone(self._zone()).replace(tzinfo=None) if naive else moment
 
     def _instant(self, value: Any) -> datetime | None:
         if isinstance(value, str):
@@ -241,15 +257,39 @@ class SqlMetrics:
                 raise SourceQueryRejected(
                     f"{self.name}: {row['time']!r} in the column time is not a time.", next_step="Correct the query."
                 )
-            value = _number(row["value"]) if "value" in row else 1.0
+            value = self._value(row["value"]) if "value" in row else 1.0
             if instance in names and buckets.first <= moment < buckets.until and value is not None:
                 place = (instance, str(row.get("group") or ""), (moment - buckets.first) // buckets.width)
                 values.setdefault(place, []).append((value, _number(row.get("count")) or math.nan))
         for (instance, group, number), own in values.items():
             counts = [count for _, count in own if not math.isnan(count)]
-            total = sum(value for value, _ in own)
-            value = total if metric.kind in SUMMED else total / len(own)
+            value = sum(value for value, _ in own)
+            if not metric.adds_up_over_time:
+                # What few requests say weighs as little as they are.
+                weighed = len(counts) == len(own) and sum(counts) > 0
+                value = sum(one * count for one, count in own) / sum(counts) if weighed else value / len(own)
             yield (buckets.start(number), instance, metric.name, group, value, sum(counts) if counts else math.nan)
+
+    def _astray(self, found: Sequence[Mapping[str, Any]], buckets: Buckets) -> Iterator[str]:
+        """What is said of rows whose time is not the one that the query compares with the window."""
+        moments = [moment for row in found if (moment := self._instant(row["time"])) is not None]
+        outside = [moment for moment in moments if not buckets.first <= moment < buckets.until]
+        if outside:
+            yield (
+                f"{len(outside)} of {len(found)} rows were left out: the column time says {outside[0].isoformat()}, "
+                "which is not in the window that was asked for. Return the time that is compared with :since, in the "
+                "same zone."
+            )
+
+    def _value(self, value: Any) -> float | None:
+        number = _number(value)
+        if number is None and value is not None and not _is_nan(value):
+            raise SourceQueryRejected(
+                f"{self.name}: {str(value)[:_LONGEST]!r} in the column value is not a number, but a "
+                f"{type(value).__name__}.",
+                next_step="Correct the query: amount::numeric AS value, EXTRACT(EPOCH FROM took) * 1000 AS value.",
+            )
+        return number
 
 
 def _number(value: Any) -> float | None:
@@ -258,3 +298,11 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether something is a number that is not finite, such as ``Infinity`` of a database."""
+    try:
+        return not math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False

@@ -30,19 +30,27 @@ def explained(look: Look, window: Window, silent: Sequence[str]) -> Iterator[str
     there = {instance for instance, _ in look(since, window.until, silent, None)}
     unknown = [name for name in silent if name not in there]
     if not unknown:
+        # Who is asked in a zone further east than the column's has rows in the hour before, and none since.
+        if not any(True for _ in look(window.since, window.until, None, 1)):
+            yield from _in_another_zone(look, window)
         return
     known = there | {instance for instance, _ in look(since, window.until, None, _MOST_LISTED)}
     if known:
         yield from unknown_instances(unknown, sorted(known), "the column instance, in the hour before,")
-    elif off := _offset(look, window):
+    else:
+        yield next(
+            _in_another_zone(look, window), "There is no row in the window and in the hour before, of any instance."
+        )
+
+
+def _in_another_zone(look: Look, window: Window) -> Iterator[str]:
+    if off := _offset(look, window):
         hours = "an hour" if abs(off) == _HOUR else f"{abs(off) / _HOUR:g} hours"
         direction = "later" if off > timedelta(0) else "earlier"
         yield (
             f"There is no row in the window, and there are some {hours} {direction}: "
             "where the column time holds local time, name its zone as zone."
         )
-    else:
-        yield "There is no row in the window and in the hour before, of any instance."
 
 
 def _offset(look: Look, window: Window) -> timedelta | None:

@@ -82,7 +82,8 @@ class StatsdFileMetrics:
                 if read.unread:
                     warnings.append(f"{read.unread} lines or flushes of {instance} are none of StatsD's.")
             whole = found.whole(points, buckets)
-        rows, known = gathered(whole, metrics, buckets, names)
+        rows, known, notes = gathered(whole, metrics, buckets, names)
+        warnings += notes
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and queries:
             warnings += require(metrics, (one.name for one in points), self.name, lambda: _nothing(silent))

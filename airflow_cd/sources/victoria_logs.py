@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_cd.hooks.victoria_logs import VictoriaLogsHook
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
+_TIMED = re.compile(r"(?<![\w.])_time\s*:(?!\s*(?:day|week)_range)")
+_PAIRS = (("([", ")]"), ("{", "}"))
 _INSTANCES_A_QUERY = 200
 _HOUR = 3_600_000_000_000
 
@@ -61,7 +63,10 @@ class VictoriaLogs:
         bare = _STRING.sub("", str(self.query))
         if "|" in bare:
             found.append("query: a pipe changes which records there are; give the filter alone")
-        if any(bare.count(opened) != bare.count(closed) for opened, closed in ("()", "{}", "[]")) or '"' in bare:
+        if _TIMED.search(bare):
+            found.append("query: the window is added when the query is sent; leave out _time")
+        # A range may be open at one end: range[1, 10).
+        if any(sum(map(bare.count, one)) != sum(map(bare.count, other)) for one, other in _PAIRS) or '"' in bare:
             found.append("query: a quote or a parenthesis does not close")
         return [f"{type(self).__name__}({self.query!r}): {mistake}" for mistake in found]
 

@@ -89,6 +89,16 @@ class Metric:
     cumulative: bool | None = field(default=None, repr=False)
     assumed: str = field(default="", repr=False)
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether what several series hold of one time is together their sum: of parts and levels it is not."""
+        return self.kind in SUMMED and not self.part
+
+    @property
+    def adds_up_over_time(self) -> bool:
+        """Whether what several times hold is together their sum: of rates it is not."""
+        return self.adds_up and not self.period
+
 
 @dataclass(frozen=True)
 class MetricSample:

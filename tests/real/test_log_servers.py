@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,10 @@ MAPPED: dict[str, dict[str, Any]] = {
     "both-2": {"properties": {"hostname": _TEXT}},
     "ahead": {"properties": {"hostname": _KEYWORD, "@timestamp": {"type": "date_nanos"}}},
     "line": {"properties": {"hostname": _KEYWORD}},
+    "flat": {"properties": {"host": {"type": "flat_object"}}},
+    "nested": {"properties": {"host": {"type": "nested", "properties": {"name": _KEYWORD}}}},
+    "long": {"properties": {"hostname": _KEYWORD, "at": {"type": "long"}}},
+    "timeless": {"properties": {"hostname": _KEYWORD}},
 }
 """How an index may keep the name of the instance and the time."""
 AHEAD = "which is to come: is it a local time that was sent without its zone?"
@@ -136,6 +141,20 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def sent_to(index: str) -> dict[str, Any]:
+    """What the record says that is sent to an index of :data:`MAPPED`, instead of the usual."""
+    instead: dict[str, dict[str, Any]] = {
+        "epoch": {"@timestamp": str(int(WINDOW.since.timestamp()))},
+        "ahead": {"@timestamp": an_hour_ahead()},
+        "line": {"line": "WARN slow", "message": None},
+        "flat": {"host": {"name": "web-1"}},
+        "nested": {"host": {"name": "web-1"}},
+        "long": {"at": int(WINDOW.since.timestamp() * 1000)},
+        "timeless": {"@timestamp": None},
+    }
+    return instead.get(index, {})
+
+
 @pytest.fixture(scope="module")
 def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if why := servers.missing("java", "mvn"):
@@ -179,13 +198,7 @@ def open_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert sent.json()["errors"] is False
         for index, mapping in MAPPED.items():
             requests.put(f"{url}/logs-of-{index}", json={"mappings": mapping}, auth=servers.ADMIN, timeout=60)
-            document = {"@timestamp": stamp(WINDOW.since), "hostname": "web-1", "message": "WARN slow"}
-            if index == "epoch":
-                document["@timestamp"] = str(int(WINDOW.since.timestamp()))
-            elif index == "ahead":
-                document["@timestamp"] = an_hour_ahead()
-            elif index == "line":
-                document["line"] = document.pop("message")
+            document = {"@timestamp": stamp(WINDOW.since), "hostname": "web-1", "message": "WARN slow"} | sent_to(index)
             requests.post(
                 f"{url}/logs-of-{index}/_doc?refresh=true", json=document, auth=servers.ADMIN, timeout=60
             ).raise_for_status()
@@ -291,6 +304,8 @@ class TestOpenSearch(_Contract):
             ("excluded", "hostname", 1),
             ("epoch", "hostname", 1),
             ("both-*", "hostname", 2),
+            ("flat", "host.name", 1),
+            ("flat,logs-of-timeless", "host.name", 1),
         ],
     )
     def test_whatever_the_index_keeps_the_name_as(
@@ -326,6 +341,32 @@ class TestOpenSearch(_Contract):
         [warning] = OpenSearchLogs("logs-of-ahead", instance_field="hostname").read(WINDOW, ["web-1"]).warnings
         assert AHEAD in warning
         assert "Nothing is known of shop-9" in source.read(WINDOW, ["shop-9"]).warnings[0]
+        with pytest.raises(SourceQueryRejected, match=r"keeps 'host' as nested, so nothing is found by .*'host.name'"):
+            OpenSearchLogs("logs-of-nested").read(WINDOW, ["web-1"])
+        with pytest.raises(SourceQueryRejected, match="keeps the field 'at' as long, by which no time can be found"):
+            OpenSearchLogs("logs-of-long", instance_field="hostname", time_field="at").read(WINDOW, ["web-1"])
+
+    def test_an_index_that_hands_out_few_at_a_time(self, source: OpenSearchLogs, open_search: str) -> None:
+        settings = f"{open_search}/logs-shop/_settings"
+        for most in (100, None):  # the second is the usual one
+            changed = {"index.max_result_window": most}
+            requests.put(settings, json=changed, auth=servers.ADMIN, timeout=60).raise_for_status()
+            if most:
+                assert len(source.read(WINDOW, ["shop-1"]).frame) == 630
+
+    def test_an_index_of_which_a_shard_is_nowhere(self, open_search: str, connect: Any) -> None:
+        connect("search_cluster_default", host=open_search)
+        nowhere = {"settings": {"index.routing.allocation.require.box": "nowhere"}}
+        url = f"{open_search}/requests-red"
+        made = requests.put(f"{url}?wait_for_active_shards=0", json=nowhere, auth=servers.ADMIN, timeout=60)
+        made.raise_for_status()
+        try:
+            both = "requests-shop,requests-red"
+            for source in (OpenSearchLogs(both), OpenSearchMetrics(both, Metric("requests", "throughput"))):
+                with pytest.raises(SourceUnavailable, match=r"a part of what there is: .*shards .*are not there"):
+                    source.read(WINDOW, HOSTS)
+        finally:
+            requests.delete(url, auth=servers.ADMIN, timeout=60).raise_for_status()
 
     def test_instances(self, source: OpenSearchLogs) -> None:
         assert source.instances(WINDOW) == ['odd "one" (a|b)*', *HOSTS]
@@ -391,6 +432,10 @@ class TestOpenSearchMetrics(MetricSourceContract):
         grouped = OpenSearchMetrics("requests-shop", Metric("requests", "count"), "took", group_by="status")
         frame = grouped.read(window, ["shop-1"]).frame
         assert set(frame["group"]) == {"200", "500"}
+        # Most records say nothing of it, and count all the same.
+        for one in (grouped, OpenSearchMetrics("logs-shop", Metric("requests", "count"), group_by="log.level.keyword")):
+            whole = replace(one, group_by="").read(window, ["shop-1"]).frame["value"].sum()
+            assert one.read(window, ["shop-1"]).frame["value"].sum() == whole
 
     def test_words_of_metrics(self, source: OpenSearchMetrics, window: Window) -> None:
         with pytest.raises(SourceQueryRejected, match=r"no document has the field 'toko'; did you mean 'took'"):
@@ -399,6 +444,8 @@ class TestOpenSearchMetrics(MetricSourceContract):
             OpenSearchMetrics("requests-shop", "took", "took", instance_field="pod").read(window, HOSTS)
         with pytest.raises(SourceQueryRejected, match="requests-shpo"):
             OpenSearchMetrics("requests-shpo", "took", "took").read(window, HOSTS)
+        with pytest.raises(SourceQueryRejected, match=r"the aggregation stats gives no number \(avg, count, max"):
+            OpenSearchMetrics("requests-shop", "took", aggregation={"stats": {"field": "took"}}).read(window, HOSTS)
         with pytest.raises(SourceQueryRejected, match=r"rejected the request.*maxx"):
             OpenSearchMetrics("requests-shop", "took", aggregation={"maxx": {"field": "took"}}).read(window, HOSTS)
         assert "Nothing is known of shop-9" in source.read(window, ["shop-9"]).warnings[0]

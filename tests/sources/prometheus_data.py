@@ -43,6 +43,34 @@ def otel(scraped: Scraped, instance: str, *, begin: float = BEGIN, reset: float 
             scraped.add(f"{base}_bucket", [(at, counted(at, rate)) for at in times], **own, le=bound)
 
 
+def odd(scraped: Scraped) -> None:
+    """Exporters that nobody has seen before."""
+    # Half of the requests fail, and who says so does it in words of its own.
+    for instance, good, bad in (
+        ("words-1", {"status": "success"}, {"status": "error"}),
+        ("other-1", {"http_code": "200"}, {"http_code": "500"}),
+        ("both-1", {"status": "2xx", "code": "200"}, {"status": "5xx", "code": "500"}),
+        ("phrase-1", {"status": "200 OK"}, {"status": "503 Service Unavailable"}),
+    ):
+        for told in (good, bad):
+            halves = [(at, math.floor(at - BEGIN)) for at in scrapes(BEGIN, END)]
+            scraped.add("http_requests_total", halves, instance=instance, job="told", **told)
+    for port in ("8080", "9100"):
+        scraped.add(
+            "process_cpu_seconds_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], instance=f"two-1:{port}"
+        )
+    gateways = [(at, at - BEGIN) for at in scrapes(BEGIN, END)]
+    scraped.add("istio_requests_total", gateways, pod="way-1", reporter="waypoint", response_code="200")
+    # The same durations, in buckets of other ends.
+    for instance, ends in (("fine-1", (0.05, 0.1, 0.2, 0.3, 0.5)), ("coarse-1", (0.1, 0.5))):
+        own = {"instance": instance, "job": "ends", "http_response_status_code": "200"}
+        base, all_of_them = "http_server_request_duration_seconds", [(at, at - BEGIN) for at in scrapes(BEGIN, END)]
+        scraped.add(f"{base}_count", all_of_them, **own)
+        for end in (*ends, math.inf):
+            short = [(at, number if end >= 0.2 else 0.0) for at, number in all_of_them]
+            scraped.add(f"{base}_bucket", short, **own, le=str(end).replace("inf", "+Inf"))
+
+
 def everything() -> Scraped:
     scraped = Scraped()
     otel(scraped, "shop-1:8080")
@@ -61,6 +89,7 @@ def everything() -> Scraped:
     for job in ("shop", "shop-pods"):
         of_one = {"instance": "jobs-1", "code": "200", "job": job}
         scraped.add("http_requests_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], **of_one)
+    odd(scraped)
     # It has failed three times before it is scraped for the first time, and never again.
     late = scrapes(END - 240.0, END)
     scraped.add("http_requests_total", [(at, 5.0 + n) for n, at in enumerate(late)], instance="new-1", code="200")

@@ -160,6 +160,10 @@ class TestMetrics(MetricSourceContract):
         orders = CloudWatchMetrics("Shop", "Orders", Metric("orders", "count"), dimensions={"Service": "shop"})
         assert list(orders.read(WINDOW, ["i-1"]).frame["value"]) == [3.0] * 10
         assert source.instances(WINDOW) == HOSTS
+        # Parts and rates of one period are not those of another.
+        for name in ("order_error_rate", "orders_per_second"):
+            parts = CloudWatchMetrics("Shop", "Orders", name, dimensions={"Service": "shop"})
+            assert "Average" in parts.read(WINDOW, ["i-1"]).query
 
     def test_the_newest_periods_may_not_be_published_yet(self, source, monkeypatch):
         monkeypatch.setattr("airflow_cd.sources.cloud_watch_metrics.utc_now", lambda: WINDOW.until)

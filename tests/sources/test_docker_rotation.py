@@ -69,13 +69,13 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Any:
         (20, 1000, ROTATED, -600, "05:00:20 UTC is lost: its Docker host keeps 3 files of 10,240 bytes"),
         (90, 1000, ROTATED, -600, "05:01:30 UTC is lost"),  # everything of the window
         (20, 1000, {"Type": "json-file", "Config": {"max-size": "5k"}}, -600, "keeps a file of 5,120 bytes"),
-        (20, 50_000, LOCAL, -600, "5 files of 20,971,520 bytes"),
+        (20, 60_000, {"Type": "local", "Config": {"max-size": "1m"}}, -600, "5 files of 1,048,576 bytes"),
         (20, 1000, {"Type": "syslog", "Config": {"cache-max-size": "10k"}}, -600, "5 files of 10,240 bytes"),
         (-20, 1000, ROTATED, -600, ""),  # it reaches back before the window
         (0, 1000, ROTATED, -600, ""),
         (20, 1000, UNLIMITED, -600, ""),
         (20, 1, ROTATED, -60, ""),  # writes so little that nothing can have been rotated
-        (20, 1000, LOCAL, -600, ""),
+        (20, 50_000, LOCAL, -600, ""),  # four files of 20 MiB would be there
         (20, 1000, ROTATED, 5, ""),  # a new container, which was quiet at first
         (20, 1000, {"Type": "journald", "Config": {}}, -600, ""),
     ],
@@ -96,6 +96,16 @@ def test_a_file_is_full_by_its_bytes_not_by_its_letters(host: Any, letter: str, 
     config = {"Type": "json-file", "Config": {"max-size": "1m"}}
     sample = host(Client(lines(20, 60, 1000, letter), config, -600)).read(WINDOW, ["web-1"])
     assert sample.truncated == lost
+
+
+@pytest.mark.parametrize(("files", "incomplete"), [("2", True), ("1", False)])
+def test_what_was_rotated_away_before_silence_is_said(host: Any, files: str, incomplete: bool) -> None:
+    # A burst right at the beginning, of which the rest is left, and nothing since.
+    options = {"Type": "json-file", "Config": {"max-size": "10k", "max-file": files}}
+    sample = host(Client(lines(1, 12, 1000), options, -31)).read(WINDOW, ["web-1"])
+    assert sample.truncated == incomplete
+    [warning] = sample.warnings
+    assert warning.startswith("A part of what web-1 wrote before 05:00:01 UTC may be lost: its Docker host keeps")
 
 
 def test_a_log_that_begins_before_the_window_costs_no_further_request(host: Any) -> None:

@@ -201,6 +201,26 @@ class TestTimes:
         sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
         assert list(sample.frame["time"]) == [at(7)]
 
+    @pytest.mark.parametrize(
+        "layout",
+        [
+            '{{"level": "error", "msg": "valid until 2020-01-01T00:00:00Z", "time": "{0:%Y-%m-%dT%H:%M:%S}Z"}}',
+            '{{"order": {{"date": "2020-01-01T00:00:00Z"}}, "ts": {1}}}',
+            '{{"msg": "{{\\"time\\": \\"2020-01-01T00:00:00Z\\"}}", "t": {{"$date": "{0:%Y-%m-%dT%H:%M:%S}Z"}}}}',
+            'level=error msg="valid until 2020-01-01T00:00:00Z" time={0:%Y-%m-%dT%H:%M:%S}Z',
+        ],
+    )
+    def test_a_time_that_a_record_tells_of_is_not_its_own(self, tmp_path, layout):
+        written(tmp_path / "a.log", layout.format(at(7), at(7).timestamp()), modified=at(7))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        assert list(sample.frame["time"]) == [at(7)]
+
+    @pytest.mark.parametrize("told", ["2020-01-01 00:00:00", "2031-01-01 00:00:00"])
+    def test_a_trace_that_tells_of_another_time_stays_whole(self, tmp_path, told):
+        trace = [line(7, "ERROR login"), f"Caused by: TokenError: valid until {told}", "  at shop.Login.check"]
+        written(tmp_path / "a.log", line(0), *trace, line(9), modified=at(9))
+        assert messages(FileLogs(f"{tmp_path}/{{instance}}.log")) == [line(0), *trace, line(9)]
+
     def test_lines_without_a_time_are_not_dropped_silently(self, tmp_path):
         written(tmp_path / "a.log", "hello", "world")
         sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])

@@ -156,6 +156,8 @@ class TestCounters(MetricSourceContract):
         level = GoogleCloudMetrics("custom.googleapis.com/memory").read(MINUTES, ["shop-1"])
         assert "perSeriesAligner=ALIGN_MEAN" in level.query
         assert level.metrics[0].unit == "By"
+        rate = GoogleCloudMetrics("custom.googleapis.com/requests", "requests_per_second").read(MINUTES, ["shop-1"])
+        assert "perSeriesAligner=ALIGN_RATE" in rate.query
 
 
 def test_words_of_metrics(google, monkeypatch):

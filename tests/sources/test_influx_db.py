@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 import time
@@ -37,6 +38,7 @@ def server(tmp_path_factory) -> Any:
     with metric_servers.influx_db(tmp_path_factory.mktemp("influx")) as url:
         for statement in (
             "CREATE DATABASE shop",
+            "CREATE RETENTION POLICY short ON shop DURATION 14d REPLICATION 1",
             "CREATE USER reader WITH PASSWORD 'reads'",
             "GRANT READ ON shop TO reader",
             "CREATE USER stranger WITH PASSWORD 'reads'",
@@ -48,8 +50,16 @@ def server(tmp_path_factory) -> Any:
             for second in range(-60, 660, 3)
             for host in HOSTS
         ]
+        for second in range(-300, 600, 10):
+            at = round((WINDOW.since + dt.timedelta(seconds=second)).timestamp() * 1e9)
+            for place, route in enumerate("ab"):  # counters, one of which is far ahead
+                lines.append(f"served,host=shop-1,route={route} requests={place * 1e6 + second} {at}")
+            lines.append(f'told,host=shop-1 took="100" {at}')
         lines.append(f"queue,host=shop-1 depth=3 {time.time_ns()}")
         sent = requests.post(f"{url}/write?db=shop", data="\n".join(lines).encode(), auth=ADMIN, timeout=10)
+        sent.raise_for_status()
+        kept = f"kept,host=shop-1 duration=5 {round(WINDOW.since.timestamp() * 1e9)}"
+        sent = requests.post(f"{url}/write?db=shop&rp=short", data=kept.encode(), auth=ADMIN, timeout=10)
         sent.raise_for_status()
         yield url
 
@@ -124,6 +134,35 @@ class TestContract(MetricSourceContract):
         assert "shows this login no database" in text
 
 
+@pytest.mark.parametrize("cuts", [(0, 600), (0, 30, 60, 600), (0, 210, 600)])
+def test_counters_grow_series_by_series_and_over_seams(server, connect, cuts):
+    connect("influx_db_default", host=server, **READER)
+    requests_of = Metric("requests", "throughput", "either")
+    source = InfluxDbMetrics('non_negative_difference(last("requests"))', "served", requests_of, "shop")
+    moments = [WINDOW.since + dt.timedelta(seconds=second) for second in cuts]
+    parts = [source.read(Window(*ends), ["shop-1"]).frame for ends in itertools.pairwise(moments)]
+    assert [value for part in parts for value in part["value"]] == [60.0] * 20  # 30 of each route
+    assert source.read(WINDOW, ["shop-2"]).frame.empty
+
+
+def test_a_retention_policy_is_named(server, connect):
+    connect("influx_db_default", host=server, **READER)
+    with pytest.raises(
+        SourceQueryRejected, match=r"has 'kept' in shop, and not in the default .*, but in short"
+    ) as raised:
+        InfluxDbMetrics('mean("duration")', "kept", METRIC, "shop").read(WINDOW, ["shop-1"])
+    assert "retention_policy" in raised.value.next_step
+    source = InfluxDbMetrics('mean("duration")', "kept", METRIC, "shop", retention_policy="short")
+    assert list(source.read(WINDOW, ["shop-1"]).frame["value"]) == [5.0]
+    assert source.instances(WINDOW) == ["shop-1"]
+
+
+def test_a_field_of_texts_is_refused(server, connect):
+    connect("influx_db_default", host=server, **READER)
+    with pytest.raises(SourceQueryRejected, match=r"""last\("took"\) of 'told' is the text '100'"""):
+        InfluxDbMetrics('last("took")', "told", METRIC, "shop").read(WINDOW, ["shop-1"])
+
+
 @pytest.mark.parametrize(
     ("fields", "says", "mend"),
     [
@@ -169,6 +208,9 @@ def test_an_answer_that_was_cut_is_none(connect):
         ({"where": '"a" = \'x'}, "does not close"),
         ({"where": "\"a\" = 'x' GROUP BY b"}, "GROUP is added"),
         ({"measurement": ""}, "measurement: ''"),
+        ({"where": "time > now() - 5m"}, "where: the window is added"),
+        ({"select": "mean(x), max(x)"}, "several numbers"),
+        ({"select": "mean(x) AS took"}, "AS is added"),
     ],
 )
 def test_mistakes(fields, says):

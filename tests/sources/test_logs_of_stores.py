@@ -9,7 +9,7 @@ import pytest
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.datadog import DatadogHook
 from airflow_cd.hooks.loki import LokiHook
-from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs
+from airflow_cd.sources import DatadogLogs, DatadogMetrics, ElasticsearchLogs, LokiLogs, VictoriaLogs
 from airflow_cd.sources.contract import LogSourceContract, MetricSourceContract
 from airflow_cd.verification.samples import Metric, Window
 from tests.hooks.vendor_servers import Answer, Asked
@@ -85,6 +85,24 @@ class TestLoki(_Contract):
     def broken(self, served):
         served(lambda _: Answer(401, {"message": "no org id"}), "broken")
         return LokiLogs('{app="shop"}', conn_id="broken")
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("app:shop | limit 5", "a pipe changes"),
+        ("_time:5m app:shop", "leave out _time"),
+        ("app:(shop", "does not close"),
+        ('app:"shop', "does not close"),
+        ("app:shop took:range[1, 10)", ""),
+        ("_time:day_range[08:00, 18:00) app:shop", ""),
+        ('"_time:5m | (" app:shop', ""),
+    ],
+)
+def test_filters_of_logsql(query, says):
+    found = "".join(VictoriaLogs(query).mistakes())
+    assert says in found
+    assert bool(says) == bool(found)
 
 
 class TestDatadogWords:

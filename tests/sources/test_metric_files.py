@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,29 @@ class TestOtlp:
         line = batch("a", instrument(LATENCY, "histogram", *points, aggregationTemporality=1))
         rows = otlp(tmp_path / "m.json", line).read(WINDOW, ["a"]).frame.set_index("metric")
         assert tuple(rows.loc["response_time.errors", ["value", "count"]]) == (10.0, 100.0)
+
+    def test_histograms_of_other_buckets_are_compared_by_the_ends_that_all_have(self, tmp_path):
+        lines = []
+        for name, bounds, counts in (("a", [0.1, 0.15, 0.2, 0.5], [0, 0, 20, 0, 0]), ("b", [0.1, 0.5], [0, 20, 0])):
+            value = {"count": "20", "sum": 3.6, "bucketCounts": counts, "explicitBounds": bounds}
+            delta = instrument(LATENCY, "histogram", point(30, **value), aggregationTemporality=1)
+            lines.append(batch(name, delta))
+        sample = otlp(tmp_path / "m.json", *lines).read(WINDOW, ["a", "b"])
+        found = sample.frame[sample.frame["metric"] == "response_time.p95"]
+        assert list(found["value"]) == pytest.approx([0.48, 0.48])
+        assert "by the ends that all have (0.1, 0.5)" in sample.warnings[0]
+        alone = otlp(tmp_path / "m.json", *lines).read(WINDOW, ["a"])
+        assert alone.frame["value"].iloc[1] == pytest.approx(0.1975)
+        assert alone.warnings == ()
+
+    def test_requests_of_which_nothing_says_whether_they_failed(self, tmp_path):
+        told = instrument(LATENCY, "histogram", histogram(30, 20, status="200"), aggregationTemporality=1)
+        untold = instrument(LATENCY, "histogram", histogram(30, 20), aggregationTemporality=1)
+        with pytest.raises(SourceQueryRejected, match=r"of b has the attribute http\.response\.status_code: no"):
+            otlp(tmp_path / "m.json", batch("a", told), batch("b", untold)).read(WINDOW, ["a", "b"])
+        named = replace(otlp(tmp_path / "n.json", batch("a", told)), status_attribute="http.satus")
+        with pytest.raises(SourceQueryRejected, match=r"of a has the attribute http\.satus"):
+            named.read(WINDOW, ["a"])
 
     def test_sums_and_gauges(self, tmp_path):
         path = tmp_path / "m.json"

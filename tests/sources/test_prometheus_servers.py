@@ -116,6 +116,32 @@ class TestCounting:
         means = sample.frame[sample.frame["metric"] == "response_time"]
         assert list(means["deviation"]) == pytest.approx([62.5] * 20, abs=1)
 
+    def test_histograms_of_other_buckets_are_compared_by_the_ends_that_all_have(self, server):
+        source = PrometheusMetrics("opentelemetry", where='job="ends"')
+        sample = source.read(WINDOW, ["fine-1", "coarse-1"])
+        found = values(sample, "response_time.p95")
+        assert {round(value) for value in found.values()} == {480}
+        assert "end otherwise on some instances" in sample.warnings[0]
+        assert "by the ends that all have (0.1, 0.5)" in sample.warnings[0]
+        alone = source.read(WINDOW, ["fine-1"])
+        assert {round(value) for value in values(alone, "response_time.p95").values()} == {195}
+        assert alone.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("instance", "errors"),
+        [
+            ("both-1", None),
+            ("phrase-1", None),
+            ("other-1", 'http_code=~"5.."'),
+            ("words-1", 'status="error"'),
+        ],
+    )
+    def test_each_failure_counts_once_however_it_is_told(self, server, instance, errors):
+        source = PrometheusMetrics("http", where='job="told"', errors=errors)
+        sample = source.read(WINDOW, [instance])
+        assert sum(values(sample, "throughput").values()) == 1200
+        assert sum(values(sample, "error_rate").values()) == 600
+
     def test_a_counter_that_begins_again_counts_from_0(self, server):
         sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-2"])
         requests = values(sample, "throughput")
@@ -190,6 +216,34 @@ class TestWords:
         with pytest.raises(SourceQueryRejected, match=r"no series of it has the label 'pod'.*instance_label"):
             PrometheusMetrics("opentelemetry", instance_label="pod").read(WINDOW, INSTANCES)
 
+    @pytest.mark.parametrize(
+        ("instances", "says"),
+        [
+            (["other-1"], r"other-1 failed: they have no label status or code or status_code .*http_code"),
+            (["words-1"], r"words-1 failed: status holds error, success"),
+            # The release before told it otherwise.
+            (["both-1", "other-1"], r"requests of other-1 failed"),
+        ],
+    )
+    def test_requests_of_which_nothing_says_whether_they_failed(self, server, instances, says):
+        with pytest.raises(SourceQueryRejected, match=says) as raised:
+            PrometheusMetrics("http", where='job="told"').read(WINDOW, instances)
+        assert "errors='http_code=~\"5..\"'" in raised.value.next_step
+        sample = PrometheusMetrics("http", where='job="told"', errors="").read(WINDOW, instances)
+        assert [metric.name for metric in sample.metrics] == ["throughput"]
+
+    def test_labels_of_failures_that_nothing_has(self, server):
+        # Perhaps nothing has failed yet; perhaps it is misspelt.
+        misspelt = PrometheusMetrics("http", where='job="told"', errors='http_cod=~"5.."').read(WINDOW, ["other-1"])
+        assert "No request has had the label http_cod so far" in misspelt.warnings[0]
+        assert "labels are code, http_code" in misspelt.warnings[0]
+        known = PrometheusMetrics("http", where='job="told"', errors='http_code="599"').read(WINDOW, ["other-1"])
+        assert known.warnings == ()
+
+    def test_parts_of_several_series_are_not_added_up(self, server):
+        with pytest.raises(SourceQueryRejected, match=r"several series of shop-1, told apart by shard"):
+            PrometheusQuery("shard_depth{{instances}}", "error_rate").read(WINDOW, INSTANCES)
+
     def test_an_instance_that_nobody_knows(self, server):
         sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["shop-1", "shop-9"])
         assert set(sample.frame["instance"]) == {"shop-1"}
@@ -199,6 +253,10 @@ class TestWords:
     def test_a_time_in_which_nothing_happened(self, server):
         sample = PrometheusMetrics("http").read(Window(moment(595), moment(660)), ["new-1"])
         assert any("nothing happened in this window" in text for text in sample.warnings)
+
+    def test_requests_that_somebody_else_reports(self, server):
+        [warning] = PrometheusMetrics("istio").read(WINDOW, ["way-1"]).warnings
+        assert 'istio_requests_total, but has had none with reporter="destination": reporter holds waypoint' in warning
 
     def test_a_range_that_holds_no_two_scrapes(self, server):
         query = PrometheusQuery("rate(queue_depth{{instances}}[10s])", Metric("arrivals", "throughput"))
@@ -218,6 +276,10 @@ class TestWords:
         once = PrometheusMetrics("http", where=f'{label}="{one}"').read(WINDOW, [instance])
         assert once.warnings == ()
         assert 2 * once.frame["count"].sum() == twice.frame["count"].sum()
+
+    def test_two_processes_on_one_host(self, server):
+        [warning] = PrometheusMetrics("process").read(WINDOW, ["two-1"]).warnings
+        assert "instance holds two-1:8080 and two-1:9100 of two-1, and all of it is added up" in warning
 
     def test_a_time_before_a_young_server_had_anything(self, server):
         before = Window(moment(-90000), moment(-89400))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks import promql
 from airflow_cd.http.redirects import stays_there
 from airflow_cd.sources import PrometheusMetrics, PrometheusQuery
 from airflow_cd.sources.prometheus_signals import SIGNALS
@@ -173,6 +174,11 @@ def test_where_credentials_go(location, stays):
 
 
 class TestSpecification:
+    def test_a_matcher_and_its_opposite(self):
+        for matcher, opposite in (('a="b=~"', 'a!="b=~"'), ('a =~ "5.*"', 'a !~ "5.*"'), ('a!="x"', 'a="x"')):
+            assert promql.negated(matcher) == opposite
+            assert promql.negated(opposite) == matcher
+
     def test_every_signal_has_a_name_and_no_metric_twice(self):
         assert PrometheusMetrics(list(SIGNALS), where='job="x"').mistakes() == []
         for signals in SIGNALS.values():
@@ -189,6 +195,7 @@ class TestSpecification:
             ({"group_by": "a,b"}, "not the name of a label"),
             ({"bucket": "500ms"}, "at least 1s"),
             ({"conn_id": ""}, "conn_id"),
+            ({"errors": "http_code=5.."}, "errors: 'http_code=5..' is not a list of matchers"),
         ],
     )
     def test_mistakes(self, fields, says):

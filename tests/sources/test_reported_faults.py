@@ -40,6 +40,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "windows are hours off in another time zone (YelpArchive/elastalert#668)": (
         f"{S}test_file_logs.py::test_a_zone_that_is_not_said_is_noticed",
         f"{S}test_sql_metrics.py::test_a_column_in_another_zone",
+        f"{S}test_sql_metrics.py::TestAnotherSession",
         f"{S}test_splunk.py::TestSplunk",
         "real/test_log_servers.py::test_words",
     ),
@@ -131,6 +132,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{S}test_logs_of_stores.py::test_a_shard_that_fails_begins_the_read_again",
         f"{S}test_logs_of_stores.py::test_shards_that_fail_for_good_are_an_error",
         f"{S}test_search_metrics.py::test_a_shard_that_fails_begins_the_read_again",
+        "real/test_log_servers.py::test_an_index_of_which_a_shard_is_nowhere",
     ),
     "a pattern that matches no index finds nothing (elastic/elasticsearch#33192)": (
         f"{S}test_logs_of_stores.py::test_a_pattern_that_matches_no_index_is_no_silent_service",
@@ -165,21 +167,26 @@ FAULTS: dict[str, tuple[str, ...]] = {
         f"{S}test_pieces.py::test_pieces_become_a_line_again",
         f"{S}test_pieces.py::test_a_pods_long_line_is_one_record",
         f"{S}test_pieces.py::test_a_containers_long_lines_are_one_record_each",
+        "real/test_kubernetes_pod_logs.py::test_every_line_of_every_container_and_run_is_there",
     ),
     "a rotation ends what follows a log (kubernetes/kubernetes#59902)": (
         f"{S}test_pod_logs.py::test_a_rotation_in_the_window_makes_it_incomplete",
         f"{S}test_pod_logs.py::test_a_log_that_begins_before_the_window_is_whole",
         f"{S}test_docker_rotation.py::test_what_was_rotated_away_makes_a_window_incomplete",
+        f"{S}test_docker_rotation.py::test_what_was_rotated_away_before_silence_is_said",
+        "real/test_kubernetes_pod_logs.py::test_what_was_rotated_away_is_said",
         f"{S}test_docker_rotation.py::test_a_connection_that_breaks_is_not_the_end_of_a_log",
     ),
     "reading on repeats or loses lines (kubernetes/kubernetes#92389)": (
         f"{S}test_pod_logs.py::test_equal_lines_of_one_moment_keep_their_number_over_a_seam",
         f"{S}test_file_logs.py::test_equal_lines_of_one_moment_keep_their_number",
+        "real/test_kubernetes_pod_logs.py::TestPodLogs",
     ),
     "the container that crashed is the one before (kubernetes/kubectl#1622)": (
         f"{S}test_pod_logs.py::test_a_crashed_container_is_read_with_its_last_words",
         f"{S}test_pod_logs.py::test_restarts_that_nobody_can_read_are_said",
         f"{S}test_pod_logs.py::test_a_pod_that_is_gone_is_said",
+        "real/test_kubernetes_pod_logs.py::test_every_line_of_every_container_and_run_is_there",
     ),
     # journald.
     "a process's last words have lost their unit (systemd/systemd#2913)": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -56,6 +57,13 @@ def test_durations_are_distributions_and_failures_are_of_all_documents(served):
     assert set(zip(rows["value"], rows["count"], strict=True)) == {(12.0, 30.0)}
 
 
+@pytest.mark.parametrize(("metric", "how"), [("errors", "sum"), ("error_rate", "avg"), ("orders_per_second", "avg")])
+def test_parts_and_rates_are_not_added_up(served, metric, how):
+    store = made(served)
+    OpenSearchMetrics("logs", metric, "took").read(WINDOW, ["shop-1"])
+    assert f'"value": {{"{how}": ' in json.dumps(store.bodies[0])
+
+
 def test_null_is_missing_and_never_0(served):
     made(served)
     highest = OpenSearchMetrics("logs", "queue", aggregation={"max": {"field": "took"}})
@@ -97,6 +105,8 @@ def test_words(served):
         ({"aggregation": {"max": {}, "min": {}}}, "is not one aggregation"),
         ({"aggregation": {"max": {"field": "a"}}, "value_field": "b"}, "names its own"),
         ({"metric": ""}, "neither a Metric nor a name"),
+        ({"query": "app:shop AND @timestamp:[now-5m TO now]"}, "query: the window is added"),
+        ({"query": None}, "query: None is not a text"),
     ],
 )
 def test_mistakes(given, says):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import tempfile
@@ -115,25 +116,112 @@ def test_odd_offsets_neither_lose_nor_repeat(sqlite):
     assert sum(part["value"].sum() for part in parts) == whole["value"].sum() == 240.0
 
 
-def test_a_column_in_another_zone(tmp_path, connect):
-    engine = sa.create_engine(f"sqlite:///{tmp_path}/zoned.db")
+def test_levels_weigh_by_what_they_are_of(tmp_path, connect):
+    with other_table(tmp_path / "weighed.db", connect, "(placed_at TEXT, host TEXT, took REAL, requests REAL)") as run:
+        for second, took, requests in ((10, 10.0, 99), (20, 1010.0, 1)):
+            run(f"INSERT INTO orders VALUES ('{at(second):%Y-%m-%d %H:%M:%S}', 'shop-1', {took}, {requests})")
+    query = QUERY.replace("instance", "instance, took AS value, requests AS count")
+    latency = Metric("response_time", "latency", "higher_is_worse", "ms")
+    frame = SqlMetrics(query, latency, "shop_db").read(WINDOW, HOSTS).frame
+    assert [(row.value, row.count) for row in frame[["value", "count"]].itertuples(index=False)] == [(20.0, 100.0)]
+
+
+@pytest.mark.parametrize(("metric", "value"), [("error_rate", 0.3), ("orders_per_second", 0.3), ("errors", 0.6)])
+def test_parts_and_rates_are_not_added_up(tmp_path, connect, metric, value):
+    with other_table(tmp_path / "parts.db", connect, "(placed_at TEXT, host TEXT, part REAL)") as run:
+        for second, part in ((10, 0.2), (20, 0.4)):
+            run(f"INSERT INTO orders VALUES ('{at(second):%Y-%m-%d %H:%M:%S}', 'shop-1', {part})")
+    source = SqlMetrics(QUERY.replace("instance", "instance, part AS value"), metric, "shop_db")
+    assert list(source.read(WINDOW, HOSTS).frame["value"]) == pytest.approx([value])
+
+
+@pytest.mark.parametrize("zone", ["", "UTC"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S+00:00"])
+def test_no_row_on_a_seam_is_lost_however_texts_write_a_time(tmp_path, connect, form, zone):
+    with other_table(tmp_path / "seams.db", connect) as run:
+        for second in range(0, 600, 30):
+            run(f"INSERT INTO orders VALUES ('{at(second).strftime(form)}', 'shop-1')")
+    source = SqlMetrics(QUERY, ORDERS, "shop_db", zone=zone)
+    parts = [source.read(Window(at(begin), at(begin + 300)), HOSTS).frame for begin in (0, 300)]
+    assert [part["value"].sum() for part in parts] == [10.0, 10.0]
+
+
+@pytest.fixture(scope="module")
+def berlin(postgres_server):
+    """A database whose sessions are in another zone than its columns."""
+    url = sa.make_url(postgres.create_database(postgres_server, "berlin"))
+    engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE orders (placed_at TEXT, host TEXT)")
-        connection.exec_driver_sql("INSERT INTO orders VALUES ('2026-11-23 06:00:30.000000', 'shop-1')")
+        connection.exec_driver_sql("ALTER DATABASE berlin SET timezone TO 'Europe/Berlin'")
+        connection.exec_driver_sql(
+            "CREATE TABLE orders AS SELECT moment AT TIME ZONE 'UTC' AS placed_at, moment AS zoned, 'shop-1' AS host, "
+            "moment AT TIME ZONE 'Europe/Berlin' AS there, 10::money AS amount, '250 ms'::interval AS took "
+            f"FROM generate_series('{at(0)}'::timestamptz, '{at(599)}', '30 s') AS moment"
+        )
     engine.dispose()
-    connect("shop_db", conn_type="sqlite", host=f"{tmp_path}/zoned.db")
+    yield url
+    postgres.execute(postgres_server, "DROP DATABASE berlin")
+
+
+@pytest.fixture
+def in_berlin(berlin, connect):
+    parts = {"host": berlin.host, "port": berlin.port, "login": berlin.username, "schema": berlin.database}
+    connect("shop_db", conn_type="postgres", **parts)
+
+
+class TestAnotherSession:
+    @pytest.mark.parametrize(
+        ("column", "zone"),
+        [("placed_at", ""), ("placed_at", "UTC"), ("zoned", ""), ("zoned", "UTC"), ("there", "Europe/Berlin")],
+    )
+    def test_its_zone_is_not_taken_for_that_of_the_column(self, in_berlin, column, zone):
+        sample = SqlMetrics(QUERY.replace("placed_at", column), ORDERS, "shop_db", zone=zone).read(WINDOW, ["shop-1"])
+        assert sample.frame["value"].sum() == 20
+        assert sample.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("column", "zone", "off"), [("there", "", "later"), ("placed_at", "Europe/Berlin", "earlier")]
+    )
+    def test_a_wrong_zone_is_said(self, in_berlin, column, zone, off):
+        sample = SqlMetrics(QUERY.replace("placed_at", column), ORDERS, "shop_db", zone=zone).read(WINDOW, ["shop-1"])
+        assert len(sample.frame) == 0
+        assert f"there are some an hour {off}: where the column time holds local time" in sample.warnings[0]
+
+    def test_a_time_that_is_not_the_one_compared_is_said(self, in_berlin):
+        query = QUERY.replace("placed_at AS time", "there AS time").replace("placed_at", "zoned")
+        [warning, *_] = SqlMetrics(query, ORDERS, "shop_db").read(WINDOW, ["shop-1"]).warnings
+        assert "20 of 20 rows were left out: the column time says 2026-11-23T06:00:00+00:00" in warning
+
+    @pytest.mark.parametrize(
+        ("value", "says"), [("amount", r"'\$10.00' in the column value"), ("took", "timedelta"), ("host", "'shop-1'")]
+    )
+    def test_a_value_that_is_no_number(self, in_berlin, value, says):
+        source = SqlMetrics(QUERY.replace("instance", f"instance, {value} AS value"), "amount", "shop_db")
+        with pytest.raises(SourceQueryRejected, match=says):
+            source.read(WINDOW, ["shop-1"])
+
+
+def test_a_column_in_another_zone(tmp_path, connect):
+    local_times(tmp_path / "zoned.db", connect, [at(3630)])
     source = SqlMetrics(QUERY, ORDERS, "shop_db", zone="Europe/Berlin")
     assert list(source.read(WINDOW, HOSTS).frame["time"]) == [BEGIN]
 
 
-def local_times(path, connect, moments):
+@contextlib.contextmanager
+def other_table(path, connect, columns="(placed_at TEXT, host TEXT)"):
+    """A table ``orders`` of its own; what it yields runs a statement."""
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE orders (placed_at TEXT, host TEXT)")
-        for moment in moments:
-            connection.exec_driver_sql(f"INSERT INTO orders VALUES ('{moment:%Y-%m-%d %H:%M:%S.%f}', 'shop-1')")
+        connection.exec_driver_sql(f"CREATE TABLE orders {columns}")
+        yield connection.exec_driver_sql
     engine.dispose()
     connect("shop_db", conn_type="sqlite", host=str(path))
+
+
+def local_times(path, connect, moments):
+    with other_table(path, connect) as run:
+        for moment in moments:
+            run(f"INSERT INTO orders VALUES ('{moment:%Y-%m-%d %H:%M:%S.%f}', 'shop-1')")
 
 
 class TestNothing:

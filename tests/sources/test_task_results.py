@@ -163,6 +163,38 @@ def test_results_are_read_as_the_tools_write_them(content, ran, failed):
         assert {check.name: check.said for check in checks if check.failed} == failed
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"passed": 5, "failed": 0, "errors": 2}, ""),
+        ({"passed": 5, "failed": 0, "error": "no connection"}, ""),
+        ({"passed": 5, "failed": 0, "errors": ["no connection"]}, ""),
+        ({"results": [{"unique_id": "model.orders", "status": "partial success"}]}, "partial success"),
+        ({"success": False, "results": []}, "it failed, and none of its expectations"),
+        ({"success": False, "run_results": {"a": {"success": True, "results": []}}}, "none of its expectations"),
+        ('<testsuite name="smoke" tests="1" errors="1"><testcase name="a"/></testsuite>', "states more failures"),
+        (
+            '<testsuites><testsuite><testcase name="a"/><error message="no page"/></testsuite></testsuites>',
+            "no",
+        ),
+        (
+            '<testsuites errors="1"><testsuite name="s" errors="1"><testcase name="a"/></testsuite></testsuites>',
+            "states",
+        ),
+    ],
+)
+def test_what_goes_wrong_beside_the_tests_is_no_success(content, said):
+    failed = [check for check in checks_of(content) if check.failed]
+    assert failed
+    assert said in failed[0].said
+
+
+def test_what_a_suite_states_of_its_tests_counts_once():
+    case = '<testcase name="a"><failure message="502"/></testcase>'
+    assert len(checks_of(f'<testsuites failures="1"><testsuite failures="1">{case}</testsuite></testsuites>')) == 1
+    assert len(checks_of({"passed": 5, "failed": 0, "errors": [], "error": None})) == 5
+
+
 def test_a_checkpoint_holds_the_results_of_several_validations():
     old = {"run_results": {"a": {"validation_result": VALIDATION}, "b": {"validation_result": VALIDATION}}}
     new = {"success": False, "run_results": {"a": VALIDATION}}

@@ -206,6 +206,9 @@ def _kubelet(folder: Path) -> dict[str, object]:
         "address": "0.0.0.0",
         # Another cluster's kubelet deletes what it does not know.
         "podLogsDir": str(folder / "pods"),
+        # The least there is: a pod fills a file in seconds.
+        "containerLogMaxSize": "1Mi",
+        "containerLogMonitorInterval": "3s",
         "readOnlyPort": 0,
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},

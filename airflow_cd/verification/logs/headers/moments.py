@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -20,6 +21,60 @@ _EPOCH = re.compile(
     r'(?:^[\[(]?|"@?(?:time|timestamp|ts|t|date|instant|epochSecond|timeMillis)" ?: ?"?|\b(?:ts|time)=)'
     r"(?P<whole>1\d{9})(?P<rest>\d{0,9})(?P<fraction>\.\d{1,9})?(?!\d)"
 )
+_FIELDS = (
+    *(
+        "@timestamp",
+        "timestamp",
+        "time",
+        "ts",
+        "t",
+        "@t",
+        "datetime",
+        "date_time",
+        "asctime",
+        "eventtime",
+        "event_time",
+    ),
+    *("instant", "epochsecond", "timemillis", "time_local", "timestamp_ms", "logged_at", "log_time", "date"),
+)
+"""Names of the time of a record, the surest first."""
+_LISTED = "|".join(re.escape(name) for name in sorted(_FIELDS, key=len, reverse=True))
+_QUOTED = r'"(?P<quoted>[^"]{8,64})"'
+_JSON_FIELD = re.compile(
+    rf'"(?P<field>{_LISTED})"\s*:\s*(?:\{{\s*"\$date"\s*:\s*)?(?:{_QUOTED}|(?P<bare>\d[\d.]{{8,30}}))',
+    re.IGNORECASE,
+)
+_LOGFMT = re.compile(r"[\w.@-]+=")
+_LOGFMT_FIELD = re.compile(rf'(?<!\S)(?P<field>{_LISTED})=(?:{_QUOTED}|(?P<bare>[^\s"]{{8,64}}))', re.IGNORECASE)
+_LONGEST = 1 << 16
+
+
+def stated(line: str) -> str | None:
+    """The time that a record of fields states, as it is written; None where the line is none, or names no such field.
+
+    What else looks like a time may stand before it, in its message for one.
+
+    :param line: a raw line.
+    """
+    if line.startswith("{"):
+        found = list(_JSON_FIELD.finditer(line, 0, _LONGEST))
+        if len(found) > 1 and (own := _of_the_record(line)) is not None:
+            found = [one for one in found if one["field"] == own] or found
+    elif _LOGFMT.match(line):
+        found = list(_LOGFMT_FIELD.finditer(line, 0, _LONGEST))
+    else:
+        return None
+    return next((text for one in found if time_in(text := one["quoted"] or one["bare"]) is not None), None)
+
+
+def _of_the_record(line: str) -> str | None:
+    """The name of the field that states the time of a record, not of something inside of it."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = {str(name).lower(): str(name) for name in fields}
+    return next((known[name] for name in _FIELDS if name in known), None)
 
 
 def time_in(line: str) -> float | None:
@@ -29,6 +84,7 @@ def time_in(line: str) -> float | None:
 
     :param line: the beginning of a raw line.
     """
+    line = stated(line) or line
     stamps = [(found.start(), found) for rule in _STAMPS if (found := rule.search(line)) is not None]
     epoch = _EPOCH.search(line)
     if epoch is not None and all(epoch.start() < start for start, _ in stamps):

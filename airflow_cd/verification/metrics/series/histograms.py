@@ -107,7 +107,15 @@ def _side_by_side(frames: Mapping[str, pd.DataFrame], parts: Mapping[str, list[s
         read = differenced(replace(table, metric=Metric(name, "throughput", cumulative=cumulative))).frames
         for side, frame in read.items():
             columns[side].append((column, frame.groupby(_KEYS)["value"].sum()))
-    return {side: _summed(named) for side, named in columns.items()}
+    return _alike({side: _summed(named) for side, named in columns.items()})
+
+
+def _alike(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Histograms without the bounds that one of the sides does not have: by others they say not the same."""
+    held = [{name for name in one if isinstance(name, float) and one[name].notna().any()} for one in tables.values()]
+    shared = set.intersection(*filter(None, held)) if any(held) else set()
+    others = set().union(*held) - shared
+    return {side: table.drop(columns=[name for name in table if name in others]) for side, table in tables.items()}
 
 
 def _summed(columns: Sequence[tuple[str | float, pd.Series[Any]]]) -> pd.DataFrame:

@@ -49,6 +49,14 @@ def test_a_bucket_that_nothing_falls_into_is_a_counter_too() -> None:
     assert list(rows.loc[rows["metric"] == "job_duration_seconds.p95", "value"]) == pytest.approx([0.5, 0.5])
 
 
+def test_sides_with_other_buckets_are_compared_by_those_that_both_have() -> None:
+    control, canary = _exported(), _exported()
+    canary = canary[canary["le"] != "0.5"]
+    sides = unfolded({"canary": canary, "control": control})
+    found = {side: frame.loc[frame["metric"] == "job_duration_seconds.p95", "value"] for side, frame in sides.items()}
+    assert list(found["canary"]) == list(found["control"]) == pytest.approx([0.775, 0.775])
+
+
 def test_a_sum_of_what_is_counted_is_no_duration() -> None:
     rows = [(START, "a", name, "", 5.0, np.nan) for name in ("orders_sum", "orders_count")]
     frame = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
