@@ -106,7 +106,8 @@ class Reader:
         for label in dict.fromkeys(one for matcher in traffic.errors for one in promql.labels_in(matcher)):
             matcher = f"{label}=~{promql.quoted(_STATUS)}"
             grown = self.grown(name, traffic.where, matcher, part=part)
-            found |= {place[0] for part_of in (grown.known, grown.new) for place, more in part_of.items() if more > 0}
+            # Also a status that nothing has had: a release may leave every request without an answer.
+            found |= {place[0] for part_of in (grown.known, grown.new) for place in part_of}
         return found
 
     def level(self, level: Level, requests: Mapping[tuple[Any, str, str], int]) -> Iterator[Row]:

@@ -55,6 +55,10 @@ def odd(scraped: Scraped) -> None:
         for told in (good, bad):
             halves = [(at, math.floor(at - BEGIN)) for at in scrapes(BEGIN, END)]
             scraped.add("http_requests_total", halves, instance=instance, job="told", **told)
+    # What is left without an answer; nothing has had one yet.
+    for code, rate in (("2xx", 0.0), ("5xx", 0.0), ("other", 1.0)):
+        hung = [(at, math.floor((at - BEGIN) * rate)) for at in scrapes(BEGIN, END)]
+        scraped.add("http_requests_total", hung, instance="hung-1", job="hung", code=code)
     for port in ("8080", "9100"):
         scraped.add(
             "process_cpu_seconds_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], instance=f"two-1:{port}"

@@ -119,16 +119,17 @@ def test_the_seven_stages(
     assert ended == "success", good.outcome if good is not None else client.tasks(dag, "good")
     assert {arguments_of(production, name) for name in everything} == {told(dag, 40)}
 
+    assert good is not None
+    watched = world.ledger().verdicts.of(good.id)[-1].evidence["performance"]["metrics"]
+    assert {"throughput", "error_rate", "response_time"} <= {metric["name"] for metric in watched}
+
     # Nothing but a number in the configuration, which only visitors notice: there are none before production.
     assert released(client, dag, "bad", timeout=1) == "failed"
     ledger = world.ledger()
     bad = ledger.deployments.of_run(dag, "bad", "httpbin", "production")
     assert bad is not None
     assert bad.state == DeploymentState.ROLLED_BACK
-    evidence = ledger.verdicts.of(bad.id)[-1].evidence
-    assert "WORKER TIMEOUT" in str(evidence)
-    measures = {metric["name"] for metric in evidence["performance"]["metrics"]}
-    assert {"throughput", "error_rate", "response_time"} <= measures
+    assert "WORKER TIMEOUT" in str(ledger.verdicts.of(bad.id)[-1].evidence)
     measured(f"{dag}: timeout 40 -> 1: to safe {bad.to_safe:.2f} s, to restored {bad.to_restored:.2f} s")
     assert {arguments_of(production, name) for name in production.names} == {told(dag, 40)}
 
