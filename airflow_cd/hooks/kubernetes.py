@@ -131,6 +131,16 @@ class Cluster:
         """
         return self._write("PATCH", path, body, {"Content-Type": content_type})
 
+    def patch_if_there(self, path: str, body: Object, content_type: str = STRATEGIC) -> None:
+        """Change parts of an object, unless it has gone by now.
+
+        :param path: of its URL.
+        :param body: the patch, as of :meth:`patch`.
+        :param content_type: of the patch.
+        :raises Conflict: as of :meth:`patch`.
+        """
+        self._write("PATCH", path, body, {"Content-Type": content_type}, missing=True)
+
     def put(self, path: str, body: Object) -> Object:
         """Put an object in the place of what was read.
 
@@ -192,9 +202,11 @@ class Cluster:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _write(self, method: str, path: str, body: Object, headers: Mapping[str, str]) -> Object:
+    def _write(
+        self, method: str, path: str, body: Object, headers: Mapping[str, str], *, missing: bool = False
+    ) -> Object:
         request = Request(method, path, body=body, params={"fieldManager": FIELD_MANAGER}, headers=headers)
-        return cast("Object", self._send(request) or {})
+        return cast("Object", self._send(request, missing=missing) or {})
 
     def _send(self, request: Request, *, missing: bool = False) -> Any:
         def judge(answer: Answer) -> None:

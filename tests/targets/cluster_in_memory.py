@@ -72,6 +72,11 @@ class ClusterInMemory:
     def patch(self, path: str, body: Object, content_type: str = "") -> Object:
         return self._write("PATCH", path, _merged(self.objects[path], body))
 
+    def patch_if_there(self, path: str, body: Object, content_type: str = "") -> None:
+        self.before_write("PATCH", path)
+        if path in self.objects:
+            self._keep(path, _merged(self.objects[path], body))
+
     def delete(self, path: str) -> None:
         self.before_write("DELETE", path)
         self.objects.pop(path, None)
@@ -108,6 +113,9 @@ class ClusterInMemory:
 
     def _write(self, method: str, path: str, body: Object) -> Object:
         self.before_write(method, path)
+        return self._keep(path, body)
+
+    def _keep(self, path: str, body: Object) -> Object:
         before = self.objects.get(path)
         meta = body["metadata"]
         meta.setdefault("uid", f"uid-{next(self._numbers)}")

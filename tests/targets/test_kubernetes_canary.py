@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -97,6 +98,26 @@ def test_a_pod_that_is_made_while_its_canary_is_drained_loses_its_traffic_too(cl
     drain(cluster)
     assert served == [{"web:1.0", "web:1.1"}]
     assert cluster.served() == {"web:1.0"}
+
+
+@pytest.mark.parametrize("change", [drain, restore])
+def test_a_pod_that_goes_in_the_moment_its_labels_change_is_no_failure(
+    cluster: ClusterInMemory, change: Callable[[ClusterInMemory], None]
+) -> None:
+    put(cluster)
+    if change is restore:
+        drain(cluster)
+    going = cluster.pods("web-canary")[0]
+
+    def go(method: str, path: str) -> None:
+        if path.endswith(f"/pods/{going['metadata']['name']}"):
+            cluster.before_write = lambda method, path: None
+            cluster.lose(going)
+
+    cluster.before_write = go
+    change(cluster)
+    assert going["metadata"]["name"] not in names(cluster)
+    assert {one.drained for one in canary(cluster)} == {change is drain}
 
 
 @pytest.mark.parametrize("at", ["deployments", "replicasets"])

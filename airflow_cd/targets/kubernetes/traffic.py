@@ -62,14 +62,14 @@ def set_labels(cluster: Cluster, pods: Iterable[Object], labels: dict[str, str |
     """Give pods labels, or take them away, several at a time, so that the last is out hardly later than the first.
 
     :param cluster: the API.
-    :param pods: as they were listed.
+    :param pods: as they were listed; one that has gone by now gets no requests, and no labels.
     :param labels: by name; None takes one away.
     """
     others = [pod["metadata"] for pod in pods if not labels.items() <= _all_of(pod, labels).items()]
 
     def write(meta: Object) -> None:
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
-        cluster.patch(path, {"metadata": {"uid": meta["uid"], "labels": labels}}, MERGE)
+        cluster.patch_if_there(path, {"metadata": {"uid": meta["uid"], "labels": labels}}, MERGE)
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         for done in [pool.submit(write, meta) for meta in others]:
