@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow_cd.sources.buckets import utc_now
 from airflow_cd.verification.remembering import once
-from airflow_cd.verification.samples import Window
 
 _LISTED = 5
 FARTHEST = timedelta(hours=14)
@@ -37,13 +36,12 @@ def why_nothing(names: Sequence[str], ask: Callable[[], Iterable[str]]) -> list[
     return once(("why nothing", *names), lambda: [*ask()])
 
 
-def nothing_for_an_hour(query: str, newest: Any, window: Window) -> str:
+def nothing_for_an_hour(query: str, newest: Any) -> str:
     """What is said where a query has found nothing of any instance, for an hour and more.
 
     :param query: of the author's.
     :param newest: when the newest was that it finds within :data:`FARTHEST` of the window, in milliseconds since 1970;
         None where it finds none.
-    :param window: that was read.
     """
     text = f"Nothing that {query} finds was logged in the hour before, of any instance"
     if not isinstance(newest, (int, float)):

@@ -186,7 +186,7 @@ class OpenSearchLogs:
             around = self._filter(Window(window.since - FARTHEST, window.until + FARTHEST))
             found = hook.aggregate(self.index, around, {"newest": {"max": {"field": self.time_field}}})
             newest = (found.get("newest") or {}).get("value")
-            yield nothing_for_an_hour("the query", newest, window)
+            yield nothing_for_an_hour("the query", newest)
         else:
             yield from unknown_instances(names, known, f"the field {field}")
 

@@ -149,7 +149,7 @@ class VictoriaLogs:
         if not fields:
             around = nanoseconds(window.since - FARTHEST), nanoseconds(window.until + FARTHEST)
             _, newest = hook.counted(self.query, *around)
-            yield nothing_for_an_hour(self.query, newest, window)
+            yield nothing_for_an_hour(self.query, newest)
             return
         if self.instance_field not in fields:
             raise SourceQueryRejected(
