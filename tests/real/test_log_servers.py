@@ -112,7 +112,7 @@ def victoria_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         lines += [
             json.dumps({"_time": at, "app": app, "host": "shop-1", **more})
             for app, at, more in (
-                ("line", stamp(WINDOW.since), {"line": "WARN slow"}),
+                ("line", stamp(WINDOW.since), {"utterance": "WARN slow"}),
                 ("ahead", an_hour_ahead(), {"_msg": "WARN slow"}),
             )
         ]
@@ -146,7 +146,7 @@ def sent_to(index: str) -> dict[str, Any]:
     instead: dict[str, dict[str, Any]] = {
         "epoch": {"@timestamp": str(int(WINDOW.since.timestamp()))},
         "ahead": {"@timestamp": an_hour_ahead()},
-        "line": {"line": "WARN slow", "message": None},
+        "line": {"utterance": "WARN slow", "message": None},
         "flat": {"host": {"name": "web-1"}},
         "nested": {"host": {"name": "web-1"}},
         "long": {"at": int(WINDOW.since.timestamp() * 1000)},
@@ -266,7 +266,7 @@ class TestVictoriaLogs(_Contract):
         with pytest.raises(SourceQueryRejected, match="rejected the request"):
             VictoriaLogs("level:>").read(WINDOW, HOSTS)
         sample = VictoriaLogs('{app="line"}').read(WINDOW, HOSTS)
-        assert json.loads(sample.frame["message"].iloc[0])["line"] == "WARN slow"
+        assert json.loads(sample.frame["message"].iloc[0])["utterance"] == "WARN slow"
         assert "missing" not in sample.frame["message"].iloc[0]
         assert sample.warnings[0].startswith("No record has the field _msg: all their fields are read.")
         [warning] = VictoriaLogs('{app="ahead"}').read(WINDOW, HOSTS).warnings
