@@ -10,10 +10,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.real.compiling import compiled, go
 
 VERSION = "1.34.4"
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
@@ -39,15 +40,13 @@ def _build(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="airflow-cd-kubernetes-") as temporary:
         work = Path(temporary)
         (work / "go.mod").write_text("module kube\n\ngo 1.24.0\n")
-        environment = {**os.environ, "CGO_ENABLED": "0"}
-        listed = _go(work, environment, "mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}")
+        listed = go(work, "mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}")
         source = Path(json.loads(listed)["Dir"])
         (work / "go.mod").write_text(_module((source / "go.mod").read_text()))
         imports = "\n".join(f'import _ "k8s.io/kubernetes/cmd/{command}/app"' for command in COMMANDS)
         (work / "kube.go").write_text(f"package kube\n\n{imports}\n")
-        _go(work, environment, "mod", "tidy")
-        packages = [f"k8s.io/kubernetes/cmd/{command}" for command in COMMANDS]
-        _go(work, environment, "build", "-trimpath", "-ldflags=-s -w", "-o", f"{folder}/", *packages)
+        go(work, "mod", "tidy")
+        compiled(work, folder, *(f"k8s.io/kubernetes/cmd/{command}" for command in COMMANDS))
 
 
 def _module(original: str) -> str:
@@ -57,15 +56,6 @@ def _module(original: str) -> str:
     replaced = "\n".join(f"\t{module} => {module} v0.{patch}" for module in staging)
     required = f"require k8s.io/kubernetes v{VERSION}"
     return f"module kube\n\ngo 1.24.0\n\ngodebug default=go1.24\n\n{required}\n\nreplace (\n{replaced}\n)\n"
-
-
-def _go(work: Path, environment: dict[str, str], *command: str) -> str:
-    done = subprocess.run(
-        ["go", *command], cwd=work, env=environment, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"go {' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return done.stdout
 
 
 def missing() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.http.certificates import self_signed
+from tests.real.compiling import compiled
 from tests.sources.metric_servers import HASHED, PASSWORD, USER, free_port, missing, running
 
 __all__ = ["build_open_search", "build_victoria_logs", "missing", "open_search", "victoria_logs"]
@@ -72,7 +72,7 @@ def build_victoria_logs(cache: Path) -> Path:
 
     def build(folder: Path) -> None:
         package = f"github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v{VICTORIA_LOGS}"
-        _run(["go", "install", package], cwd=folder, env={**os.environ, "GOBIN": str(folder)})
+        compiled(folder, folder, package)
 
     return _kept(cache, f"victoria-logs-{VICTORIA_LOGS}", "victoria-logs", build)
 
