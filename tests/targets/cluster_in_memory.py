@@ -21,6 +21,7 @@ CORE = "/api/v1/namespaces/shop"
 AUTOSCALERS = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
 _HASH = "pod-template-hash"
+_KEEPER = "endpointslice.kubernetes.io/managed-by"
 
 
 class ClusterInMemory:
@@ -28,6 +29,7 @@ class ClusterInMemory:
 
     :ivar objects: by path.
     :ivar before_write: called before every write, with its method and path.
+    :ivar keeps_endpoints: name of the controller that keeps the endpoints.
     :ivar digests: by image as a registry has it, its digest; the nodes say of no other which one it is.
 
     :param replicas: of the Deployment.
@@ -35,12 +37,14 @@ class ClusterInMemory:
     """
 
     conn_id = "memory"
+    keeps_endpoints = "endpointslice-controller.k8s.io"
     digests: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, replicas: int = 3, **more: str) -> None:
         self.objects: dict[str, Object] = {}
         self.before_write: Any = lambda method, path: None
         self._numbers = itertools.count(1)
+        self._endpoints: dict[str, list[Object]] = {}
         labels = {"app": "web", **more}
         container = {"name": "web", "image": "web:1.0", "imagePullPolicy": "Never", "readinessProbe": {}}
         self.create(f"{CORE}/services", {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}}})
@@ -74,6 +78,8 @@ class ClusterInMemory:
 
     def patch_if_there(self, path: str, body: Object, content_type: str = "") -> None:
         self.before_write("PATCH", path)
+        if path.startswith(SLICES):
+            self._endpoints[path.rpartition("/")[2]] = body["endpoints"]
         if path in self.objects:
             self._keep(path, _merged(self.objects[path], body))
 
@@ -131,6 +137,7 @@ class ClusterInMemory:
         return written
 
     def _control(self) -> None:
+        self._endpoints.clear()
         for path, one in list(self.objects.items()):
             if "/deployments/" in path:
                 self._deploy(one)
@@ -200,7 +207,9 @@ class ClusterInMemory:
         selector = there["spec"]["selector"].items() if there is not None else ()
         pods = [one["metadata"] for path, one in self.objects.items() if "/pods/" in path]
         found = [one["name"] for one in pods if there is not None and selector <= one["labels"].items()]
-        return {"endpoints": [{"conditions": {"ready": True}, "targetRef": {"name": name}} for name in found]}
+        meta = {"name": service, "resourceVersion": "1", "labels": {_KEEPER: self.keeps_endpoints}}
+        endpoints = [{"conditions": {"ready": True}, "targetRef": {"name": name}} for name in found]
+        return {"metadata": meta, "endpoints": self._endpoints.get(service, endpoints)}
 
 
 def _merged(one: Any, patch: Any) -> Any:

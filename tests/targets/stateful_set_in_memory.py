@@ -52,6 +52,7 @@ class StatefulSetInMemory(ClusterInMemory):
         self.works = True
         self.deleted: list[str] = []
         self._numbers = itertools.count(1)
+        self._endpoints: dict[str, list[Object]] = {}
         labels = {"app": "web"}
         container = {"name": "web", "image": "web:1.0", "imagePullPolicy": "Never", "readinessProbe": {}}
         peers = {"selector": labels, "clusterIP": "None"}

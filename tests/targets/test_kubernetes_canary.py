@@ -120,6 +120,62 @@ def test_a_pod_that_goes_in_the_moment_its_labels_change_is_no_failure(
     assert {one.drained for one in canary(cluster)} == {change is drain}
 
 
+def served_at_writes(cluster: ClusterInMemory, what: str) -> list[set[str]]:
+    """What answers at each of the writes that follow to such a path."""
+    served: list[set[str]] = []
+    cluster.before_write = lambda method, path: served.append(cluster.served()) if what in path else None
+    return served
+
+
+def test_all_pods_of_a_canary_leave_the_endpoints_in_one_write(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    served = served_at_writes(cluster, "/pods/")
+    drain(cluster)
+    assert served[0] == {"web:1.0"}, "before the labels of the first pod were changed"
+    assert cluster.served() == {"web:1.0"}
+
+
+def test_endpoints_that_somebody_else_keeps_are_not_written(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    cluster.keeps_endpoints = "a-mesh.example"
+    served = served_at_writes(cluster, "/endpointslices/")
+    drain(cluster)
+    assert not served
+    assert cluster.served() == {"web:1.0"}
+
+
+def test_without_the_right_to_write_endpoints_the_labels_are_enough(cluster: ClusterInMemory) -> None:
+    put(cluster)
+
+    def refuse(method: str, path: str) -> None:
+        if "/endpointslices/" in path:
+            raise TargetUnauthorized("the connection may not patch endpointslices.")
+
+    cluster.before_write = refuse
+    drain(cluster)
+    assert cluster.served() == {"web:1.0"}
+
+
+def test_that_a_right_is_missing_which_costs_a_second_is_said(
+    cluster: ClusterInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("endpointslices" in note for note in over(cluster).notes())
+    monkeypatch.setattr(cluster, "missing_rights", lambda namespace, wanted: [verb for _, _, verb in wanted])
+    (note,) = [note for note in over(cluster).notes() if "endpointslices" in note]
+    assert "one after the other" in note
+
+
+def test_requests_that_a_canary_has_all_of_find_somebody_at_every_moment_of_a_drain(cluster: ClusterInMemory) -> None:
+    token = next(tokens)
+    over(cluster).deploy(NEW, [Track.CANARY], share=100, traffic=100, key=f"put-{token}", token=token)
+    restore(cluster)
+    assert cluster.served() == {"web:1.1"}
+    served = served_at_writes(cluster, "")
+    drain(cluster)
+    assert all(served)
+    assert cluster.served() == {"web:1.0"}
+
+
 @pytest.mark.parametrize("at", ["deployments", "replicasets"])
 def test_a_drain_that_is_broken_off_is_done_to_its_end_by_the_next(cluster: ClusterInMemory, at: str) -> None:
     put(cluster)

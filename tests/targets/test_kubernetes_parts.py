@@ -24,6 +24,7 @@ from airflow_cd.targets.kubernetes.canary import canary_deployment, replicas_for
 from airflow_cd.targets.kubernetes.health import health_of
 from airflow_cd.targets.kubernetes.names import canary_of, label_selector
 from airflow_cd.targets.kubernetes.rights import (
+    FOR_ENDPOINTS,
     FOR_INGRESSES,
     FOR_PULLS,
     FOR_ROUTES,
@@ -299,7 +300,7 @@ def test_the_documented_role_gives_every_right_that_is_asked_for() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    divided = {*FOR_SHARES, *FOR_ROUTES, *FOR_VIRTUAL_SERVICES, *FOR_INGRESSES}
+    divided = {*FOR_SHARES, *FOR_ENDPOINTS, *FOR_ROUTES, *FOR_VIRTUAL_SERVICES, *FOR_INGRESSES}
     assert {*NEEDED, *divided, *FOR_PULLS, *FOR_SWITCHES, *FOR_STATEFUL_SETS} <= given
 
 

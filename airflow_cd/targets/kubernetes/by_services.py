@@ -22,6 +22,7 @@ from airflow_cd.targets.kubernetes.traffic import (
     selects,
     services_of,
     set_labels,
+    take_out_at_once,
     traffic_labels,
     wait_until_in,
     wait_until_out,
@@ -124,6 +125,7 @@ class ByServices:
         """As of :class:`Routing`."""
         # Their labels go first: Services that are given back would find the pods by them.
         absent = dict.fromkeys(traffic_labels(self.services))
+        take_out_at_once(self._cluster, self._namespace, self.services, pods)
         set_labels(self._cluster, pods, absent)
         self._give_services_back()
         self._wait_until_out(pods, lambda: label_new_pods(self._cluster, self._namespace, self._name, absent))

@@ -26,7 +26,7 @@ from airflow_cd.targets.kubernetes.images import remembered
 from airflow_cd.targets.kubernetes.names import canary_of
 from airflow_cd.targets.kubernetes.ownership import changed_since, meant, require_unowned
 from airflow_cd.targets.kubernetes.replicas import Reading, instances_of, read_canary, read_stable
-from airflow_cd.targets.kubernetes.rights import FOR_PULLS, NEEDED, require_rights
+from airflow_cd.targets.kubernetes.rights import FOR_ENDPOINTS, FOR_PULLS, FOR_SHARES, NEEDED, require_rights
 from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import name_of_container, with_release
 from airflow_cd.targets.kubernetes.template_note import Note, as_admitted
@@ -93,7 +93,9 @@ class TakenOverDeployment(DeploymentReader):
             stable = self._stable()
             routing = self._routing(stable)
             known = bool(self._artifacts.digest_now(stable, self._pods(stable, routing)))
-            return notes_of(stable, routing, self.container, image_known=known)
+            by_labels = self._for_requests() == FOR_SHARES
+            slow = by_labels and bool(self.cluster.missing_rights(self.namespace, FOR_ENDPOINTS))
+            return notes_of(stable, routing, self.container, image_known=known, one_by_one=slow)
 
     def changed_by(self) -> str:
         """As of the target."""

@@ -8,13 +8,14 @@ from airflow_cd.targets.kubernetes.routing import Routing
 from airflow_cd.targets.kubernetes.template import container_of
 
 
-def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bool) -> list[str]:
+def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bool, one_by_one: bool) -> list[str]:
     """One sentence each.
 
     :param stable: the Deployment, as it was read.
     :param routing: how requests come to its pods.
     :param released: name of the container that a release is put into, ``""`` for the first.
     :param image_known: whether the nodes say which image it runs.
+    :param one_by_one: whether a drained canary's pods leave the Services one after the other, for want of a right.
     :raises TargetError: the cluster cannot be asked.
     """
     name = stable["metadata"]["name"]
@@ -42,5 +43,10 @@ def notes_of(stable: Object, routing: Routing, released: str, *, image_known: bo
         found.append(
             f"no Service sends requests to the pods of Deployment {name}, so a drain keeps nothing from a canary: what "
             "it takes by itself, from a queue for example, it takes until its rollback"
+        )
+    elif one_by_one:
+        found.append(
+            "the connection may not patch endpointslices, so the pods of a canary leave the traffic one after the "
+            "other: the last of them a second later than with that right"
         )
     return [f"{sentence}." for sentence in found if sentence]

@@ -28,6 +28,9 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
 FOR_SHARES: tuple[tuple[str, str, str], ...] = (("apps", "replicasets", "patch"),)
 """As well, where requests are divided by the Services: pods that are made of a drained canary must get none."""
 
+FOR_ENDPOINTS: tuple[tuple[str, str, str], ...] = (("discovery.k8s.io", "endpointslices", "patch"),)
+"""What a drain can do without there: then the pods of a canary leave the traffic one after the other."""
+
 FOR_ROUTES: tuple[tuple[str, str, str], ...] = (
     ("gateway.networking.k8s.io", "httproutes", "get"),
     ("gateway.networking.k8s.io", "httproutes", "update"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow_cd.errors import TargetRejected, TargetUnavailable
+from airflow_cd.errors import TargetRejected, TargetUnauthorized, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours, selector_of
 
 _AT_A_TIME = 8
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLER = "endpointslice-controller.k8s.io"
+"""The controller that keeps the endpoints of Services with selectors; what others keep it would not put right."""
 _SEEN_OUT = 20.0
 """Seconds within which the endpoints must be without a pod that has lost its labels."""
 _Endpoints = Callable[[set[str]], bool]
@@ -90,16 +94,56 @@ def endpoints_of(cluster: Cluster, namespace: str, services: Iterable[Object]) -
     :param services: the Services.
     """
     found: set[str] = set()
-    for service in services:
-        name = service["metadata"]["name"]
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-        for part in cluster.every(path, f"kubernetes.io/service-name={name}"):
-            for endpoint in part.get("endpoints") or ():
-                ready = (endpoint.get("conditions") or {}).get("ready", True)
-                pod = (endpoint.get("targetRef") or {}).get("name")
-                if ready and pod:
-                    found.add(pod)
+    for part in _slices(cluster, namespace, services):
+        found |= {pod for one in part.get("endpoints") or () if _is_ready(one) and (pod := _pod_of(one))}
     return found
+
+
+def take_out_at_once(cluster: Cluster, namespace: str, services: Iterable[Object], pods: Iterable[Object]) -> None:
+    """Take pods out of the endpoints in one write, for whose labels are about to be taken away one by one.
+
+    The controller of the endpoints follows the labels pod by pod; kube-proxy writes its rules at the first of these
+    changes, and of the others a second later. Where the right to write endpoints is missing, that is how long it takes.
+    The controller puts back whatever the labels do not say.
+
+    :param cluster: the API.
+    :param namespace: where.
+    :param services: that send requests to the pods.
+    :param pods: as they were listed.
+    """
+    names = {one["metadata"]["name"] for one in pods}
+    for part in _slices(cluster, namespace, services):
+        meta, endpoints = part["metadata"], part.get("endpoints") or []
+        left = [one for one in endpoints if _pod_of(one) not in names]
+        kept = (meta.get("labels") or {}).get(_MANAGED_BY) == _CONTROLLER
+        # Without anybody else to answer, requests would find nobody until the Service is given back.
+        if not kept or left == endpoints or not any(map(_is_ready, left)):
+            continue
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "endpoints": left}
+        path = f"{_slices_of(namespace)}/{meta['name']}"
+        with contextlib.suppress(Conflict, TargetRejected, TargetUnauthorized):
+            cluster.patch_if_there(path, body, MERGE)
+
+
+def _slices_of(namespace: str) -> str:
+    return f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+
+
+def _slices(cluster: Cluster, namespace: str, services: Iterable[Object]) -> Iterator[Object]:
+    """The EndpointSlices of Services."""
+    for service in services:
+        yield from cluster.every(_slices_of(namespace), f"kubernetes.io/service-name={service['metadata']['name']}")
+
+
+def _is_ready(endpoint: Object) -> bool:
+    """Whether an endpoint gets requests."""
+    return bool((endpoint.get("conditions") or {}).get("ready", True))
+
+
+def _pod_of(endpoint: Object) -> str | None:
+    """Name of the pod that an endpoint is; None where it is none."""
+    name: str | None = (endpoint.get("targetRef") or {}).get("name")
+    return name
 
 
 def make_own_service(cluster: Cluster, namespace: str, service: str, deployment: str) -> None:
