@@ -20,12 +20,13 @@ def distribution_of(given: Mapping[str, Any]) -> tuple[Distribution, float]:
     squares = given.get("sumOfSquaredDeviation")
     deviation = math.sqrt(max(0.0, float(squares)) / count) if squares is not None and count else math.nan
     counts = [float(one) for one in given.get("bucketCounts") or ()]
-    bounds = _bounds(given.get("bucketOptions") or {}, len(counts))
-    return Distribution(count, count * mean, explicit(counts, bounds) if bounds else {}), deviation
+    bounds = _bounds(given.get("bucketOptions") or {})
+    # Buckets at the end that are empty may be left out.
+    buckets = explicit(counts, bounds[: max(len(counts), 1)]) if bounds else {}
+    return Distribution(count, count * mean, buckets, ends=frozenset(bounds)), deviation
 
 
-def _bounds(options: Mapping[str, Any], number: int) -> list[float]:
-    """Bounds of the buckets that there are counts of: buckets at the end that are empty may be left out."""
+def _bounds(options: Mapping[str, Any]) -> list[float]:
     if "linearBuckets" in options:
         linear = options["linearBuckets"]
         width, offset = float(linear.get("width") or 0.0), float(linear.get("offset") or 0.0)
@@ -36,4 +37,4 @@ def _bounds(options: Mapping[str, Any], number: int) -> list[float]:
         bounds = [scale * growth**place for place in range(int(powers.get("numFiniteBuckets") or 0) + 1)]
     else:
         bounds = [float(one) for one in (options.get("explicitBuckets") or {}).get("bounds") or ()]
-    return bounds[: max(number, 1)]
+    return bounds

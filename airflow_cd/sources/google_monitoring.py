@@ -33,6 +33,8 @@ _TYPE = re.compile(r"[A-Za-z][\w.-]*(?:/[\w./-]+)+\Z")
 _LABEL = re.compile(r"(resource\.labels|metric\.labels|metadata\.(?:system|user)_labels)\.([\w/-]+)\Z")
 _INSTANCES_A_QUERY = 100
 _HOUR = timedelta(hours=1)
+_Point = tuple[datetime, str, str, Mapping[str, Any]]
+"""When its bucket begins, instance, group, and the value as Google writes it."""
 
 
 @keeps_misspelt_keywords
@@ -113,14 +115,14 @@ class GoogleCloudMetrics:
         metrics = self._metrics(descriptor)
         own = _seconds(descriptor, "ingestDelay")
         buckets = Buckets.of(window, self.bucket, utc_now() - max(self.delay, own))
-        rows: list[Any] = []
+        points: list[_Point] = []
         queries: list[str] = []
         for start in range(0, len(names) if buckets.number else 0, _INSTANCES_A_QUERY):
             params = self._asked(descriptor, metrics[0], buckets, names[start : start + _INSTANCES_A_QUERY])
             queries.append(" ".join(f"{name}={value}" for name, value in params.items()))
             for series in hook.series(params):
-                rows += self._rows(series, names, buckets, metrics)
-        warnings = []
+                points += self._points(series, names, buckets)
+        rows, warnings = _rows(points, metrics)
         if own > self.delay:
             warnings.append(f"Google says that {self.metric_type} comes {format_duration(own)} late: raise delay.")
         silent = sorted(set(names) - {row[1] for row in rows})
@@ -188,39 +190,16 @@ class GoogleCloudMetrics:
             "aggregation.groupByFields": [label for label in (self.instance_label, self.group_by) if label],
         }
 
-    def _rows(
-        self, series: Mapping[str, Any], names: Sequence[str], buckets: Buckets, metrics: Sequence[Metric]
-    ) -> Iterator[tuple[Any, str, str, str, float, float, float]]:
-        from airflow_cd.sources.frames import requests_of
-        from airflow_cd.sources.google_distributions import distribution_of
+    def _points(self, series: Mapping[str, Any], names: Sequence[str], buckets: Buckets) -> Iterator[_Point]:
         from airflow_cd.sources.records import instant
 
         instance, group = _label(series, self.instance_label), _label(series, self.group_by)
         for point in series.get("points") or ():
             # A point is of the interval that ends where it says; it counts in no other one.
-            end, value = instant(point["interval"]["endTime"]), point["value"]
+            end = instant(point["interval"]["endTime"])
             number = buckets.number_of(end.timestamp()) if end is not None else -1
-            if instance not in names or not 0 <= number < buckets.number:
-                continue
-            start = buckets.start(number)
-            if "distributionValue" in value:
-                found, deviation = distribution_of(value["distributionValue"])
-                count = found.count
-                if count <= 0:
-                    continue
-                if len(metrics) == 1:
-                    yield start, instance, metrics[0].name, group, count, count, math.nan
-                    continue
-                percentile, _ = found.shape
-                yield start, instance, metrics[0].name, group, found.mean, count, deviation
-                if math.isfinite(percentile):
-                    yield start, instance, metrics[1].name, group, percentile, count, math.nan
-                continue
-            plain = next((value[kind] for kind in ("doubleValue", "int64Value", "boolValue") if kind in value), None)
-            amount = float(plain) if plain is not None else math.nan
-            if math.isfinite(amount):
-                count = requests_of(metrics[0], amount)
-                yield start, instance, metrics[0].name, group, amount, count, math.nan
+            if instance in names and 0 <= number < buckets.number:
+                yield buckets.start(number), instance, group, point["value"]
 
     def _known(self, hook: GoogleMonitoringHook, window: Window) -> tuple[list[str], list[str]]:
         """Names of instances that have series, and labels that series have."""
@@ -255,6 +234,38 @@ class GoogleCloudMetrics:
             )
         else:
             yield f"{self.metric_type} has had no point in the hour before, of any instance."
+
+
+def _rows(points: Sequence[_Point], metrics: Sequence[Metric]) -> tuple[list[Any], list[str]]:
+    """Rows of a sample, and what is said of the buckets of distributions that end otherwise."""
+    from airflow_cd.sources.distributions import differing
+    from airflow_cd.sources.frames import requests_of
+    from airflow_cd.sources.google_distributions import distribution_of
+
+    rows: list[Any] = []
+    distributions = []
+    for start, instance, group, value in points:
+        if "distributionValue" in value:
+            distributions.append((start, instance, group, *distribution_of(value["distributionValue"])))
+            continue
+        plain = next((value[kind] for kind in ("doubleValue", "int64Value", "boolValue") if kind in value), None)
+        amount = float(plain) if plain is not None else math.nan
+        if math.isfinite(amount):
+            count = requests_of(metrics[0], amount)
+            rows.append((start, instance, metrics[0].name, group, amount, count, math.nan))
+    distributions = [one for one in distributions if one[3].count > 0]
+    ends = {found.ends for *_, found, _ in distributions}
+    shared = sorted(frozenset.intersection(*ends)) if len(metrics) > 1 and len(ends) > 1 else None
+    for start, instance, group, found, deviation in distributions:
+        count = found.count
+        if len(metrics) == 1:
+            rows.append((start, instance, metrics[0].name, group, count, count, math.nan))
+            continue
+        percentile, _ = found.shape if shared is None else found.shape_by(shared)
+        rows.append((start, instance, metrics[0].name, group, found.mean, count, deviation))
+        if math.isfinite(percentile):
+            rows.append((start, instance, metrics[1].name, group, percentile, count, math.nan))
+    return rows, [] if shared is None else [differing(metrics[0].name, shared)]
 
 
 def _aligned(descriptor: Mapping[str, Any], metric: Metric) -> tuple[str, str]:

@@ -135,6 +135,31 @@ class TestMetrics(MetricSourceContract):
         assert len(frame[frame["metric"] == "latency"]) == 6
 
 
+def explicit(bounds, counts):
+    options = {"explicitBuckets": {"bounds": bounds}}
+    return {"distributionValue": {"count": "100", "mean": 20.0, "bucketOptions": options, "bucketCounts": counts}}
+
+
+def test_a_release_with_other_buckets_is_compared_by_the_ends_that_both_have(google):
+    of_release = {
+        "shop-1": explicit([10, 100, 1000], ["50", "50"]),
+        "shop-2": explicit([10, 20, 50, 100, 1000], ["50", "50"]),
+    }
+    google(MonitoringServer(HOSTS, value=lambda host, at: of_release.get(host, of_release["shop-1"])))
+    sample = LATENCY.read(MINUTES, HOSTS)
+    percentiles = sample.frame[sample.frame["metric"] == "latency.p95"]
+    assert percentiles["value"].nunique() == 1
+    (said,) = sample.warnings
+    assert "end otherwise on some instances" in said
+    assert "(10, 100, 1000)" in said
+
+
+def test_a_distribution_without_the_empty_buckets_at_its_end_has_the_same_buckets(google):
+    more = {"shop-1": ["50", "50"], "shop-2": ["50", "49", "1"]}
+    google(MonitoringServer(HOSTS, value=lambda host, at: explicit([10, 100, 1000], more.get(host, ["100"]))))
+    assert LATENCY.read(MINUTES, HOSTS).warnings == ()
+
+
 class TestCounters(MetricSourceContract):
     @pytest.fixture
     def source(self, google):
