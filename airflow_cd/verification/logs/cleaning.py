@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.headers.levels import NAMES
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import Header, read_header
+from airflow_cd.verification.logs.headers.two_lines import as_one_line
 from airflow_cd.verification.logs.headers.windows_events import unfold_event
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
@@ -102,7 +103,7 @@ def _header_alone(masked: str) -> Header | None:
 
 
 def clean_record(text: str, troubles: dict[str, int]) -> str:
-    """A record whose lines are joined, of which only the beginning is judged when it is too long.
+    """A record whose lines are joined, as it is judged: a request on one line, of a long record the beginning alone.
 
     :param text: the record, its lines cleaned and joined.
     :param troubles: counts, by kind of problem; added to.
@@ -112,7 +113,7 @@ def clean_record(text: str, troubles: dict[str, int]) -> str:
     elif len(text) > LONGEST_RECORD:
         _count(troubles, "too_long")
         text = text[:LONGEST_RECORD]
-    return text
+    return as_one_line(text) if "\n" in text else text
 
 
 def _count(troubles: dict[str, int], trouble: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_cd.verification.logs.headers.foreign_failures import suggests_failure_elsewhere
+from airflow_cd.verification.logs.headers.grpc_codes import failed_with
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.masking import KEPT, VARIABLE
 
@@ -98,13 +99,13 @@ _ANSWERED = re.compile(
 
 
 def reports_server_error(message: str) -> bool:
-    """Whether it is of a request that was answered with a status of 500 or more.
+    """Whether it is of a request that was answered with a status of 500 or more, or with gRPC's code for that.
 
     :param message: masked, without its header.
     """
     hinted = "HTTP/" in message or "tatus" in message or '" 5' in message or "Server" in message or "Gateway" in message
     hinted = hinted or "Unavail" in message or "esponse" in message or "Sent 5" in message
-    return hinted and _ANSWERED.search(message) is not None
+    return (hinted and _ANSWERED.search(message) is not None) or failed_with(message) is not None
 
 
 _CLASS = re.compile(

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_cd.verification.logs.headers.failures import exception_in
+from airflow_cd.verification.logs.headers.grpc_codes import name_of_code
 from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, PLAIN, SYSLOG, of_number, severity_of_word
 from airflow_cd.verification.logs.masking import GOES_ON
 
@@ -116,12 +117,6 @@ _NEWS = {
     "eventtype": "event",
 }
 _OUTCOMES = ("reason", "outcome", "result")
-GRPC_CODES = (
-    *("OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"),
-    *("PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"),
-    *("Internal", "Unavailable", "DataLoss", "Unauthenticated"),
-)
-"""Names of gRPC's status codes, by their numbers."""
 _HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
 _LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
@@ -211,7 +206,7 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
         kept = _news_of(name, value)
         if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
             continue
-        text = GRPC_CODES[value] if _is_grpc_code(name, value) else str(value).strip()
+        text = name_of_code(name, value) or str(value).strip()
         if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
             found[kept] = text
     return [f"{name}={found[name]}" for name in sorted(found)]
@@ -227,11 +222,6 @@ def _news_of(name: str, value: Any) -> str | None:
     # `payment.result`, `job_outcome`: what follows a part of the name tells what became of that.
     last = re.split(r"[._]", name)[-1]
     return last if last in _OUTCOMES and last != name else None
-
-
-def _is_grpc_code(name: str, value: Any) -> bool:
-    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(GRPC_CODES)
-    return number and ("grpc" in name or "rpc" in name)
 
 
 def _is_status(value: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from airflow_cd.verification.logs.headers.grpc_codes import failed_with
 from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE
 
 _N = VARIABLE
@@ -120,7 +121,7 @@ _BY_FIELD = re.compile(
 
 
 def status_in(template: str) -> int | None:
-    """The status with which a request was answered; None if the template is of something else.
+    """The status with which a request was answered, or that stands for its code of gRPC's; None if there is none.
 
     :param template: of an event.
     """
@@ -129,4 +130,4 @@ def status_in(template: str) -> int | None:
         return int(found["status"])
     hinted = "tatus" in template or "Sent " in template or "esponse" in template
     field = _BY_FIELD.search(template) if hinted else None
-    return int(field[1] or field[2]) if field is not None else None
+    return int(field[1] or field[2]) if field is not None else failed_with(template)
