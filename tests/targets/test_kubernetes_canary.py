@@ -14,7 +14,7 @@ from airflow_cd.instances import Instance, Track
 from airflow_cd.release import Release
 from airflow_cd.targets.kubernetes.by_services import ByServices
 from airflow_cd.targets.kubernetes.deployment import TakenOverDeployment
-from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, ClusterInMemory
+from tests.targets.cluster_in_memory import APPS, AUTOSCALERS, CORE, SLICES, ClusterInMemory
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -154,6 +154,24 @@ def test_without_the_right_to_write_endpoints_the_labels_are_enough(cluster: Clu
     cluster.before_write = refuse
     drain(cluster)
     assert cluster.served() == {"web:1.0"}
+
+
+def test_a_controller_that_is_behind_and_puts_a_pod_back_is_waited_for(
+    cluster: ClusterInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cluster)
+    back = {"conditions": {"ready": True}, "targetRef": {"name": cluster.pods("web-canary")[0]["metadata"]["name"]}}
+    stale, read = iter([[], [back], [back]]), cluster.every
+
+    def every(path: str, selector: str = "", **params: Any) -> list[Object]:
+        found = read(path, selector, **params)
+        if path == SLICES and not any("app" in pod["metadata"]["labels"] for pod in cluster.pods("web-canary")):
+            found[0]["endpoints"] += next(stale, [])
+        return found
+
+    monkeypatch.setattr(cluster, "every", every)
+    drain(cluster)
+    assert next(stale, None) is None, "it was read until no pod was there any more"
 
 
 def test_that_a_right_is_missing_which_costs_a_second_is_said(

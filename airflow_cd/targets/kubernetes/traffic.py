@@ -264,15 +264,23 @@ def _await_endpoints(
 ) -> None:
     if not services:
         return
-    began = time.monotonic()
-    while not wanted(found := endpoints_of(cluster, namespace, services)):
-        if time.monotonic() - began > _SEEN_OUT:
+    ends, followed = time.monotonic() + _SEEN_OUT, False
+    while True:
+        if wanted(found := endpoints_of(cluster, namespace, services)):
+            if followed:
+                return
+            began = time.monotonic()
+            if meanwhile is not None:
+                meanwhile()
+                meanwhile = None
+            time.sleep(max(0.0, began + _PROXIES - time.monotonic()))
+            followed = True
+        elif time.monotonic() > ends:
             raise TargetUnavailable(
                 f"{said(found)}: the endpoints are not up to date.",
                 next_step="Check the controller manager of the cluster; it keeps the EndpointSlices.",
             )
-        time.sleep(0.05)
-    followed = time.monotonic() + _PROXIES
-    if meanwhile is not None:
-        meanwhile()
-    time.sleep(max(0.0, followed - time.monotonic()))
+        else:
+            # A controller that is behind may put back, for a moment, what was taken out ahead of it.
+            followed = False
+            time.sleep(0.05)
