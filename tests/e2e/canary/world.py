@@ -41,7 +41,7 @@ CASES: dict[str, dict[str, object]] = {
     "first-release": {"duration": "5m", "empty": True},
     "silent-at-first": {},
     "silent-and-marked": {},
-    "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "60s"},
+    "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "5m"},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 
