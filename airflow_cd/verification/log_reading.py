@@ -328,7 +328,7 @@ class LogReader(Reader):
         """
         held = self._held[self._held["time"] < window.since] if watched and self._held is not None else None
         for part, sample in samples_of(self.source, window, names):
-            self.note(sample)
+            self.note(sample, part)
             self.unassigned = max(self.unassigned, sample.unassigned)
             if sample.truncated:
                 self.warn(f"returned less than there is between {iso_time(part.since)} and {iso_time(part.until)}")

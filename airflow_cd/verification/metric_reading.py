@@ -164,7 +164,7 @@ class MetricReader(Reader):
 
     def _read(self, window: Window, names: Sequence[str]) -> pd.DataFrame:
         sample = read_sample(self.source.read, window, names)
-        self.note(sample)
+        self.note(sample, window)
         self.metrics = sample.metrics
         self._bucket = sample.bucket if self._bucket is None else self._bucket
         return sample.frame

@@ -333,10 +333,11 @@ class Reader(abc.ABC):
         :param end: when the verification's time ends.
         """
 
-    def note(self, sample: MetricSample | LogSample) -> None:
+    def note(self, sample: MetricSample | LogSample, window: Window) -> None:
         """Keep the sample's query and warnings.
 
         :param sample: that was just read.
+        :param window: of which it was read.
         :raises SourceRejected: it is one of the other kind of source.
         """
         if missing := set(self.columns) - set(sample.frame.columns):
@@ -347,7 +348,7 @@ class Reader(abc.ABC):
             )
         self.query = sample.query
         for warning in sample.warnings:
-            self.warn(warning)
+            self.warn(warning, past=window.until <= self.since)
 
     @property
     def notes(self) -> list[str]:
@@ -355,14 +356,19 @@ class Reader(abc.ABC):
         seen = self.lag.seen
         return [f"{self.name}: {seen.words}"] if seen.late or seen.longest > self.lag.guess.total_seconds() else []
 
-    def warn(self, text: str) -> None:
-        """Keep a warning, once.
+    def warn(self, text: str, *, past: bool = False) -> None:
+        """Keep a warning, once: of the time before where it is of that alone.
 
         :param text: of the warning, without the name of the source.
+        :param past: whether it is of the time before the deployment; False by default.
         """
-        warning = f"{self.name}: {text}"
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        warning, of_the_past = f"{self.name}: {text}", f"{self.name}, of the time before: {text}"
+        if warning in self.warnings:
+            return
+        if of_the_past not in self.warnings:
+            self.warnings.append(of_the_past if past else warning)
+        elif not past:
+            self.warnings[self.warnings.index(of_the_past)] = warning
 
 
 def advance_all(readers: Sequence[Reader], now: datetime, end: datetime, *, longest: float = LONGEST_READ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -155,6 +156,18 @@ def test_a_good_release_passes_at_the_end_and_not_before() -> None:
     assert judgement.quality.queries == {"logs": "query of logs"}
     assert len({(event.x, event.y) for event in judgement.quality.events}) == len(judgement.quality.events)
     assert judgement.warnings == ["logs: said something"]
+
+
+def test_what_a_source_says_of_the_time_before_alone_is_said_of_that() -> None:
+    class Sparse(_Logs):
+        def read(self, window: Window, instances: Sequence[str]) -> LogSample:
+            said = ("nothing happened",) if window.until <= START else ()
+            return replace(super().read(window, instances), warnings=("said something", *said))
+
+    source = Sparse("logs", _logged(broken=False, seconds=80))
+    before = Window(START - timedelta(minutes=5), START)
+    warnings = _run([source], watch={"before": before}).judgement.warnings
+    assert warnings == ["logs: said something", "logs, of the time before: nothing happened"]
 
 
 def test_new_exceptions_fail_it_as_soon_as_that_is_certain() -> None:
