@@ -144,15 +144,37 @@ def test_endpoints_that_somebody_else_keeps_are_not_written(cluster: ClusterInMe
     assert cluster.served() == {"web:1.0"}
 
 
-def test_without_the_right_to_write_endpoints_the_labels_are_enough(cluster: ClusterInMemory) -> None:
-    put(cluster)
+def refuse_writing(cluster: ClusterInMemory, kind: str) -> None:
+    """Let the connection have no right to write objects of a kind."""
 
     def refuse(method: str, path: str) -> None:
-        if "/endpointslices/" in path:
-            raise TargetUnauthorized("the connection may not patch endpointslices.")
+        if f"/{kind}/" in path:
+            raise TargetUnauthorized(f"the connection may not patch {kind}.")
 
     cluster.before_write = refuse
+
+
+def test_without_the_right_to_write_endpoints_the_labels_are_enough(cluster: ClusterInMemory) -> None:
+    put(cluster)
+    refuse_writing(cluster, "endpointslices")
     drain(cluster)
+    assert cluster.served() == {"web:1.0"}
+
+
+def test_endpoints_that_cannot_be_read_keep_no_label_from_going(
+    cluster: ClusterInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cluster)
+    read = cluster.every
+
+    def every(path: str, selector: str = "", **params: Any) -> list[Object]:
+        if path == SLICES:
+            raise TargetUnauthorized("the connection may not list endpointslices.")
+        return read(path, selector, **params)
+
+    monkeypatch.setattr(cluster, "every", every)
+    with pytest.raises(TargetUnauthorized, match="may not list endpointslices"):
+        drain(cluster)
     assert cluster.served() == {"web:1.0"}
 
 
@@ -218,12 +240,7 @@ def test_a_drain_that_is_broken_off_is_done_to_its_end_by_the_next(cluster: Clus
 
 def test_rights_that_end_cost_the_pods_and_no_request(cluster: ClusterInMemory) -> None:
     put(cluster)
-
-    def refuse(method: str, path: str) -> None:
-        if "/replicasets/" in path:
-            raise TargetUnauthorized("the connection may not patch replicasets.")
-
-    cluster.before_write = refuse
+    refuse_writing(cluster, "replicasets")
     drain(cluster)
     cluster.lose(cluster.pods("web-canary")[0])
     assert cluster.served() == {"web:1.0"}

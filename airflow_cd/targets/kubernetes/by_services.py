@@ -123,9 +123,9 @@ class ByServices:
 
     def take_out(self, pods: Sequence[Object]) -> None:
         """As of :class:`Routing`."""
-        # Their labels go first: Services that are given back would find the pods by them.
         absent = dict.fromkeys(traffic_labels(self.services))
         take_out_at_once(self._cluster, self._namespace, self.services, pods)
+        # Their labels go before that: Services that are given back would find the pods by them.
         set_labels(self._cluster, pods, absent)
         self._give_services_back()
         self._wait_until_out(pods, lambda: label_new_pods(self._cluster, self._namespace, self._name, absent))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow_cd.errors import TargetRejected, TargetUnauthorized, TargetUnavailable
+from airflow_cd.errors import TargetError, TargetRejected, TargetUnavailable
 from airflow_cd.hooks.kubernetes import MERGE, Cluster, Conflict, Object
 from airflow_cd.targets.kubernetes.names import SELECTOR, canary_of, ours, selector_of
 
@@ -112,17 +112,18 @@ def take_out_at_once(cluster: Cluster, namespace: str, services: Iterable[Object
     :param pods: as they were listed.
     """
     names = {one["metadata"]["name"] for one in pods}
-    for part in _slices(cluster, namespace, services):
-        meta, endpoints = part["metadata"], part.get("endpoints") or []
-        left = [one for one in endpoints if _pod_of(one) not in names]
-        kept = (meta.get("labels") or {}).get(_MANAGED_BY) == _CONTROLLER
-        # Without anybody else to answer, requests would find nobody until the Service is given back.
-        if not kept or left == endpoints or not any(map(_is_ready, left)):
-            continue
-        body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "endpoints": left}
-        path = f"{_slices_of(namespace)}/{meta['name']}"
-        with contextlib.suppress(Conflict, TargetRejected, TargetUnauthorized):
-            cluster.patch_if_there(path, body, MERGE)
+    # It only makes sooner what the labels do: whatever goes wrong here must not keep these from going.
+    with contextlib.suppress(TargetError):
+        for part in _slices(cluster, namespace, services):
+            meta, endpoints = part["metadata"], part.get("endpoints") or []
+            left = [one for one in endpoints if _pod_of(one) not in names]
+            kept = (meta.get("labels") or {}).get(_MANAGED_BY) == _CONTROLLER
+            # Without anybody else to answer, requests would find nobody until the Service is given back.
+            if not kept or left == endpoints or not any(map(_is_ready, left)):
+                continue
+            body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "endpoints": left}
+            with contextlib.suppress(Conflict):
+                cluster.patch_if_there(f"{_slices_of(namespace)}/{meta['name']}", body, MERGE)
 
 
 def _slices_of(namespace: str) -> str:

@@ -13,8 +13,10 @@ from airflow_cd.verification.logs.masking import mask_line
 
 _OF_DOTNET = re.compile(r"(?:[\d\[].{0,40}[ \]])?(?:trce|dbug|info|warn|fail|crit): \S+Diagnostics\[\d+\]$")
 _ANSWERED_BY_DOTNET = "Request finished "
-_OF_JAVA = re.compile(r"[^\W\d]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")
-_STATED = re.compile(r"[^\W\d_]+: ")
+JAVA_HEADER = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")
+"""The first line of java.util.logging: when, class and method."""
+JAVA_LEVEL = re.compile(r"[^\W\d_]+: ")
+"""How its second line begins."""
 
 
 def as_one_line(record: str) -> str:
@@ -28,7 +30,7 @@ def as_one_line(record: str) -> str:
     second = second.strip()
     if second.startswith(_ANSWERED_BY_DOTNET) and _OF_DOTNET.match(first):
         return f"{first} {second}"
-    stated = _STATED.match(second) if _OF_JAVA.match(first) else None
-    if stated is not None and read_request(read_header(mask_line(second)).message) is not None:
+    stated = JAVA_HEADER.match(first) and JAVA_LEVEL.match(second)
+    if stated and read_request(read_header(mask_line(second)).message) is not None:
         return second
     return record

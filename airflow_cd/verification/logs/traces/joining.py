@@ -16,6 +16,7 @@ from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.headers.reader import read_header
 from airflow_cd.verification.logs.headers.requests import read_request
 from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
+from airflow_cd.verification.logs.headers.two_lines import JAVA_HEADER, JAVA_LEVEL
 from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE, mask_line
 from airflow_cd.verification.logs.traces import frames, native, python, scripts
 from airflow_cd.verification.logs.traces.kinds import KINDS, WITHIN, Kind
@@ -49,8 +50,6 @@ _DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of it
 _LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
 _OPENS = re.compile(r"\s+at .*\{$")
 _PRINTED = re.compile(r"\}$|  +(?:['\[\]}]|[\w$]+: )")
-_JUL = re.compile(r"[A-Z]\w{2,8}\.? \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}(?: [AP]M)? \S+ \S+$")  # java.util.logging
-_JUL_LEVEL = re.compile(r"[^\W\d_]+: ")
 
 # What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
 # numbers are masked; it may find more than there is.
@@ -235,7 +234,7 @@ class RecordJoiner:
         self._before = line[: len(line) - len(self._behind)] if crash else ""
         self._kind = next((kind for kind in KINDS.values() if kind.begun_by(rest)), None)
         self._note(rest)
-        self._one_more = self._one_more or (self._stamped and _JUL.match(line) is not None)
+        self._one_more = self._one_more or (self._stamped and JAVA_HEADER.match(line) is not None)
         self._waits = not self._whole and _names_exception(line)
         return done
 
@@ -331,7 +330,7 @@ class RecordJoiner:
             return rest
         if self._printed and _PRINTED.match(rest):
             return rest
-        if self._one_more and (self._kind is not None or (not apart and _JUL_LEVEL.match(rest))):
+        if self._one_more and (self._kind is not None or (not apart and JAVA_LEVEL.match(rest))):
             return rest
         if self._unfinished:
             return None if _DATED.match(rest) or (apart and has_level(rest)) else rest
