@@ -242,9 +242,11 @@ def test_a_drained_canary_whose_pods_are_made_anew_gets_no_request(
     pods = f"/api/v1/namespaces/default/pods?labelSelector=airflow-cd/of%3D{web.name}"
 
     def ready(but: str = "") -> set[str] | None:
+        # Those of a canary before it may be ready while they end.
+        there = [one for one in web.cluster.call("GET", pods)["items"] if not one["metadata"].get("deletionTimestamp")]
         found = {
             one["metadata"]["name"]
-            for one in web.cluster.call("GET", pods)["items"]
+            for one in there
             for condition in one["status"].get("conditions") or ()
             if condition["type"] == "Ready" and condition["status"] == "True" and one["metadata"]["name"] != but
         }
