@@ -11,6 +11,8 @@ from tests.tiers import unavailable
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first is the same without what a window would need, and a third of the work."""
+PATIENCE = 120_000.0
+"""Milliseconds that what comes may take: a machine that does other work as well is slow, not wrong."""
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 

@@ -16,6 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from tests.pace import PATIENCE
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SLOW = ("e2e", "browser", "postgres", "server", "alone", "real")
@@ -89,11 +91,13 @@ def fail_where_required(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def mark_by_fixtures(items: Iterable[pytest.Item]) -> None:
-    """Give each test the markers of what its fixtures start."""
+    """Give each test the markers of what its fixtures start, and those with an Airflow the time that this takes."""
     for item in items:
         known = {mark.name for mark in item.iter_markers()}
         for marker in sorted(_started_by(item) - known):
             item.add_marker(marker)
+        if item.get_closest_marker("e2e") and "timeout" not in known:
+            item.add_marker(pytest.mark.timeout(3 * PATIENCE))
 
 
 def _started_by(item: pytest.Item) -> set[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -170,20 +171,39 @@ class AirflowClient:
         return lines
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 600) -> str:
-        """The state a run ends in."""
-        wait_until(
-            lambda: self.run_state(dag_id, run_id) in FINISHED, f"{dag_id} {run_id} ends", seconds=seconds, every=1.0
-        )
+        """The state a run ends in.
+
+        :raises AirflowCdError: the time is over; says what states its tasks are in.
+        """
+        with self._telling_of_tasks(dag_id, run_id):
+            wait_until(
+                lambda: self.run_state(dag_id, run_id) in FINISHED,
+                f"{dag_id} {run_id} ends",
+                seconds=seconds,
+                every=1.0,
+            )
         return self.run_state(dag_id, run_id)
 
     def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 300) -> str | None:
-        """The state, one of ``states``, that a task has come to."""
-        wait_until(
-            lambda: self.tasks(dag_id, run_id).get(task_id) in states,
-            f"{dag_id} {run_id} {task_id} is {' or '.join(states)}",
-            seconds=seconds,
-        )
+        """The state, one of ``states``, that a task has come to.
+
+        :raises AirflowCdError: the time is over; says what states the run's tasks are in.
+        """
+        with self._telling_of_tasks(dag_id, run_id):
+            wait_until(
+                lambda: self.tasks(dag_id, run_id).get(task_id) in states,
+                f"{dag_id} {run_id} {task_id} is {' or '.join(states)}",
+                seconds=seconds,
+            )
         return self.tasks(dag_id, run_id).get(task_id)
+
+    @contextmanager
+    def _telling_of_tasks(self, dag_id: str, run_id: str) -> Iterator[None]:
+        try:
+            yield
+        except AirflowCdError as error:
+            found = ", ".join(f"{task} {state or 'not begun'}" for task, state in self.tasks(dag_id, run_id).items())
+            raise AirflowCdError(f"{error} Its tasks: {found or 'none'}.") from error
 
     @staticmethod
     def _run(dag_id: str, run_id: str) -> str:

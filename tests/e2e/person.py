@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from airflow_cd.demo.airflow_server import AirflowServer
+from tests.chromium import PATIENCE
 
-PATIENCE = 90_000.0  # milliseconds; what the UI shows comes late on a machine that does other work as well
 RUN = re.compile(r"/dags/(?P<dag>[^/]+)/runs/(?P<run>[^/?]+)")
 
 

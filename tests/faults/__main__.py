@@ -18,8 +18,7 @@ from tests.faults.faults import CASES
 from tests.faults.kills import kills
 from tests.faults.site import OLD, Site
 from tests.faults.victims import VICTIMS
-
-SECONDS = 240
+from tests.pace import PATIENCE
 
 
 def tried(site: Site, name: str) -> tuple[str, float, float, list[str]]:
@@ -29,9 +28,9 @@ def tried(site: Site, name: str) -> tuple[str, float, float, list[str]]:
     site.watched(name)
     case.happen(site, name)
     began = time.monotonic()
-    site.until(lambda: site.served_by(name) == {OLD.artifact}, f"{name} is safe", seconds=SECONDS)
+    site.until(lambda: site.served_by(name) == {OLD.artifact}, f"{name} is safe", seconds=PATIENCE)
     safe = time.monotonic() - began
-    site.until(lambda: not site.wrong(name), f"{name} is whole ({site.wrong(name)})", seconds=SECONDS)
+    site.until(lambda: not site.wrong(name), f"{name} is whole ({site.wrong(name)})", seconds=PATIENCE)
     whole = time.monotonic() - began
     wrong = site.wrong(name)
     causes = [str(finding.cause) for finding in site.findings(name)]

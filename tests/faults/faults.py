@@ -11,6 +11,7 @@ from typing import Any
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.states import StuckCause
 from tests.faults.site import OLD, Site
+from tests.pace import PATIENCE
 
 Fault = Callable[[Site, str], None]
 
@@ -40,14 +41,18 @@ def pause(site: Site, case: str) -> None:
 def verified(site: Site, case: str) -> None:
     """Wait until the verification has passed."""
     wait_until(
-        lambda: site.client.tasks(case, "run").get(f"{case}.phase_50.verify") == "success", "it passed", seconds=120
+        lambda: site.client.tasks(case, "run").get(f"{case}.phase_50.verify") == "success",
+        "it passed",
+        seconds=PATIENCE,
     )
 
 
 def found_bad(site: Site, case: str) -> None:
     """Let the verification fail, and return when the canary is out of the traffic."""
     site.turn_bad(case)
-    wait_until(lambda: any(row["drained"] for row in site.rows(case).values()), "it is drained", seconds=60, every=0.1)
+    wait_until(
+        lambda: any(row["drained"] for row in site.rows(case).values()), "it is drained", seconds=PATIENCE, every=0.1
+    )
 
 
 def paused_then_bad(site: Site, case: str) -> None:
@@ -70,14 +75,18 @@ def file_broken_then_bad(site: Site, case: str) -> None:
     file = site.dags / f"{case}.py"
     file.write_text(file.read_text() + "\nCanry\n")
     wait_until(
-        lambda: bool(site.client.call("GET", "/api/v2/importErrors")["import_errors"]), "it is noticed", seconds=120
+        lambda: bool(site.client.call("GET", "/api/v2/importErrors")["import_errors"]),
+        "it is noticed",
+        seconds=PATIENCE,
     )
     found_bad(site, case)
 
 
 def file_renamed(site: Site, case: str) -> None:
     (site.dags / f"{case}.py").rename(site.scripts / f"{case}.py.gone")
-    wait_until(lambda: bool(site.client.call("GET", f"/api/v2/dags/{case}")["is_stale"]), "it is noticed", seconds=180)
+    wait_until(
+        lambda: bool(site.client.call("GET", f"/api/v2/dags/{case}")["is_stale"]), "it is noticed", seconds=PATIENCE
+    )
     verified(site, case)
 
 
@@ -101,7 +110,7 @@ def worker_and_dag_processor_killed(site: Site, case: str) -> None:
     """Airflow runs callbacks in the DAG processor, if anywhere: nothing of ours is one, and a person is told."""
     assert site.kill("airflow dag-processor")
     worker_killed(site, case)
-    site.until(lambda: f'"environment": "{case}"' in site.pages(), "a person is told", seconds=60)
+    site.until(lambda: f'"environment": "{case}"' in site.pages(), "a person is told", seconds=PATIENCE)
 
 
 def worker_told_to_end(site: Site, case: str) -> None:
@@ -132,8 +141,8 @@ def ledger_locked_in_mid_rollback(site: Site, case: str) -> None:
     with site.ledger_locked():
         site.turn_bad(case)
         began = time.monotonic()
-        safe = site.until(lambda: site.served_by(case) == {OLD.artifact}, "it is safe", seconds=60)
-        whole = site.until(lambda: not site.wrong(case, final=False), "it is whole", seconds=60)
+        safe = site.until(lambda: site.served_by(case) == {OLD.artifact}, "it is safe", seconds=PATIENCE)
+        whole = site.until(lambda: not site.wrong(case, final=False), "it is whole", seconds=PATIENCE)
         sys.stdout.write(f"{case:24} while the ledger is locked: safe {safe:.1f} s, whole {safe + whole:.1f} s\n")
         time.sleep(max(0.0, 60 - (time.monotonic() - began)))
 

@@ -21,6 +21,7 @@ from airflow_cd.demo.world import World
 from airflow_cd.ledger import Deployment, Finding, Ledger
 from airflow_cd.release import Release
 from airflow_cd.states import DeploymentState
+from tests.pace import PATIENCE
 from tests.tiers import UNHURRIED
 
 TEMPLATE = Path(__file__).parent / "dags" / "template.py"
@@ -106,7 +107,7 @@ class Site:
 
     def watched(self, case: str) -> None:
         """Return when the first phase serves and is looked at."""
-        wait_until((self.scripts / f"{case}.looked").exists, f"{case} is looked at", seconds=240, every=0.1)
+        wait_until((self.scripts / f"{case}.looked").exists, f"{case} is looked at", seconds=PATIENCE, every=0.1)
 
     def turn_bad(self, case: str) -> None:
         """Let the new release log an exception from now on."""

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_cd.ledger import Ledger
 from airflow_cd.targets.base import Instance, Track
+from tests.chromium import PATIENCE
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
 from tests.plugin.report.report_world import address, told
@@ -60,7 +61,7 @@ def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Iterator[Any]:
                 viewport={"width": 1180, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
             )
             contexts.append(context)
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(PATIENCE)
             if signed_in:
                 context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
             page = context.new_page()

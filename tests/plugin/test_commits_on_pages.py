@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from airflow_cd.commits import Commit, CommitList, Commits
 from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
+from tests.chromium import PATIENCE
 from tests.plugin.build_com_run import BEFORE, HOSTILE, PIPELINE, ROLLED_BACK_STATES, RUN_ID, Story, run_of
 from tests.plugin.conftest import ClientAs
 from tests.plugin.served import served
@@ -141,7 +142,7 @@ def test_it_fits_and_a_commit_opens_beside_airflow(
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         for place in (APPROVAL, RUN):
             page.goto(url + place)
             assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")

@@ -23,6 +23,7 @@ from airflow_cd.ledger import Ledger
 from airflow_cd.plugin.airflow_api import AirflowRefused, AirflowUnavailable
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.error_pages import headers_of, status_of
+from tests.chromium import PATIENCE
 from tests.plugin.conftest import ClientAs
 from tests.plugin.report.report_world import address, told
 from tests.plugin.served import served
@@ -83,7 +84,7 @@ def opened(browser: Any, client_as: ClientAs, ledger: Ledger) -> Any:
     client = client_as("user")
     with served(client.app) as url:
         context = browser.new_context()
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
 
         def sign_in() -> None:
             context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])

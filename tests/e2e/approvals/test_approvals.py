@@ -14,10 +14,11 @@ import pytest
 
 from airflow_cd.demo.airflow_client import wait_until
 from tests.e2e.approvals.conftest import Asking
+from tests.pace import PATIENCE
 
 MARKS = int(os.environ.get("AIRFLOW_CD_MARKS", "10"))
 """How many are tried; 200 for the figure in the documentation."""
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900 + 20 * MARKS)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * PATIENCE + 20 * MARKS)]
 
 AT_A_TIME = 3
 LATEST = 5.0
@@ -65,8 +66,8 @@ def _approved(asking: Asking, number: int, form: str, delay: float) -> str:
     wait_until(
         lambda: client.tasks("asks", run_id).get("approve") not in (None, "scheduled", "queued"),
         f"{run_id} is about to ask",
-        seconds=120,
-        every=0.02,
+        seconds=PATIENCE,
+        every=0.2,
     )
     time.sleep(delay)
     given = False
@@ -83,9 +84,9 @@ def _approved(asking: Asking, number: int, form: str, delay: float) -> str:
         given = True
         return True
 
-    wait_until(give, f"{run_id} takes its {form}", seconds=60, every=0.05)
+    wait_until(give, f"{run_id} takes its {form}", seconds=PATIENCE, every=0.05)
     try:
-        state = client.wait_for_run("asks", run_id, seconds=120)
+        state = client.wait_for_run("asks", run_id, seconds=PATIENCE)
     except Exception as error:  # noqa: BLE001 - a run that waits is what this looks for
         state = f"{error} {client.tasks('asks', run_id)}"
     question = asking.ledger.questions.get("asks", run_id, "approve")
@@ -109,13 +110,13 @@ def test_no_approval_is_lost_whenever_it_comes(asking: Asking) -> None:
 
 def _waiting(asking: Asking, dag_id: str, run_id: str, **conf: Any) -> None:
     asking.admin.trigger(dag_id, {"version": "1.0", **conf}, run_id=run_id)
-    asking.admin.wait_for_task(dag_id, run_id, "approve", "awaiting_input", seconds=120)
+    asking.admin.wait_for_task(dag_id, run_id, "approve", "awaiting_input", seconds=PATIENCE)
 
 
 def test_a_run_with_the_id_of_an_approved_one_asks_again(asking: Asking) -> None:
     _waiting(asking, "asks", "again")
     asking.alice.mark("asks", "again", "approve", "success", "1.0 is fine")
-    assert asking.admin.wait_for_run("asks", "again", seconds=120) == "success"
+    assert asking.admin.wait_for_run("asks", "again", seconds=PATIENCE) == "success"
     asking.admin.mark_run("asks", "again", "failed")
     asking.admin.call("DELETE", _run("again"))
     _waiting(asking, "asks", "again", version="6.6")
@@ -123,7 +124,7 @@ def test_a_run_with_the_id_of_an_approved_one_asks_again(asking: Asking) -> None
     assert question is not None
     assert (question.subject, question.option) == ("Deploy shop 6.6 to the next stage?", None)
     asking.alice.mark("asks", "again", "approve", "failed")
-    assert asking.admin.wait_for_run("asks", "again", seconds=120) == "failed"
+    assert asking.admin.wait_for_run("asks", "again", seconds=PATIENCE) == "failed"
 
 
 @pytest.mark.parametrize("form", ["mark", "button"])
@@ -132,12 +133,12 @@ def test_what_was_approved_does_not_run_on_another_plan(asking: Asking, form: st
     _waiting(asking, "changes", form)
     asking.write(phases="[50, 100]" if form == "mark" else "[60, 100]", duration="10s")
     phase = "production.phase_50.deploy" if form == "mark" else "production.phase_60.deploy"
-    wait_until(lambda: phase in asking.admin.tasks("changes", form), "the run has the new tasks", seconds=120)
+    wait_until(lambda: phase in asking.admin.tasks("changes", form), "the run has the new tasks", seconds=PATIENCE)
     if form == "mark":
         asking.alice.mark("changes", form, "approve", "success", "as it was on Monday")
     else:
         asking.alice.answer("changes", form, "approve", "Approve", "as it was on Monday")
-    assert asking.admin.wait_for_run("changes", form, seconds=180) == "failed"
+    assert asking.admin.wait_for_run("changes", form, seconds=PATIENCE) == "failed"
     refused = "production.lease" if form == "mark" else "approve"
     attempt = 1
     log = asking.admin.task_log("changes", form, refused, attempt)
@@ -151,7 +152,7 @@ def test_a_misspelt_parameter_comes_through_no_door(asking: Asking) -> None:
         asking.admin.trigger("changes", {"version": "1.0", "overides": {"limit": 1}}, run_id="api")
     conf = '{"version": "1.0", "rollback_mode": "askk"}'
     asking.command("dags", "trigger", "changes", "--run-id", "command", "--conf", conf)
-    assert asking.admin.wait_for_run("changes", "command", seconds=180) == "failed"
+    assert asking.admin.wait_for_run("changes", "command", seconds=PATIENCE) == "failed"
     run = asking.admin.call("GET", "/api/v2/dags/changes/dagRuns/command")
     assert "did you mean 'rollback'?" in run["note"]
     assert set(asking.admin.tasks("changes", "command").values()) <= {None}

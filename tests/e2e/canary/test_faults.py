@@ -6,6 +6,7 @@ import pytest
 
 from airflow_cd.demo.airflow_client import wait_until
 from tests.e2e.canary.world import OLD, Canaries
+from tests.pace import PATIENCE
 
 pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
 
@@ -54,7 +55,7 @@ def test_a_rollback_that_meets_a_deployment_api_that_is_away_finishes_when_it_is
     canaries.fault(case, status=503, times=None)
     canaries.script(case, bad="01")
     canaries.wait_for(case, "phase_50.rollback", "running")
-    wait_until(lambda: "Trying again" in canaries.log(case, "phase_50.rollback"), "it is tried again", seconds=120)
+    wait_until(lambda: "Trying again" in canaries.log(case, "phase_50.rollback"), "it is tried again", seconds=PATIENCE)
     canaries.repair(case)
     assert canaries.ends(case) == "failed"
     assert canaries.artifacts(case) == OLD

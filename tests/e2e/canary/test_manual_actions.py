@@ -10,8 +10,7 @@ import pytest
 
 from airflow_cd.demo.airflow_client import AirflowClient, wait_until
 from tests.e2e.canary.world import NEW, OLD, Canaries
-
-pytestmark = pytest.mark.timeout(900, func_only=True)  # the world, which the first begins, has limits of its own
+from tests.pace import PATIENCE
 
 
 def test_marking_the_verification_success_is_a_persons_promotion(canaries: Canaries) -> None:
@@ -61,7 +60,9 @@ def test_a_rollback_after_promotion_is_finished_though_its_worker_is_killed(cana
         canaries.promoted(case, version)
     canaries.client.wait_for_dag(dag_id)
     canaries.client.trigger(dag_id, {"environment": case, "reason": "customers call"}, run_id="back")
-    wait_until(lambda: canaries.artifacts(case) != NEW, "the rollback has touched an instance", seconds=120, every=0.05)
+    wait_until(
+        lambda: canaries.artifacts(case) != NEW, "the rollback has touched an instance", seconds=PATIENCE, every=0.05
+    )
     os.kill(canaries.process_of(dag_id, "back", "rollback.deploy"), signal.SIGKILL)
     assert canaries.client.wait_for_run(dag_id, "back") == "success"
     assert canaries.artifacts(case) == OLD
@@ -79,7 +80,7 @@ def test_marking_the_whole_run_leaves_nothing_half(canaries: Canaries, state: st
     canaries.start(case)
     canaries.watching(case)
     canaries.client.mark_run(f"canary_{case}", "run", state)
-    wait_until(lambda: canaries.tasks(case)["settle"] in ("success", "failed"), "settle ran", seconds=120)
+    wait_until(lambda: canaries.tasks(case)["settle"] in ("success", "failed"), "settle ran", seconds=PATIENCE)
     assert canaries.ends(case) == "failed"
     assert canaries.artifacts(case) == OLD
 
@@ -99,7 +100,9 @@ def test_clearing_the_verification_after_the_rollback_deploys_nothing(canaries: 
     assert canaries.run(case, bad="01") == "failed"
     canaries.script(case)
     canaries.client.clear(f"canary_{case}", "run", f"{case}.phase_50.verify")
-    wait_until(lambda: canaries.tasks(case)["phase_50.verify"] == "failed", "the verification ran again", seconds=120)
+    wait_until(
+        lambda: canaries.tasks(case)["phase_50.verify"] == "failed", "the verification ran again", seconds=PATIENCE
+    )
     assert canaries.ends(case) == "failed"
     assert canaries.artifacts(case) == OLD
     after = canaries.tasks(case)
@@ -122,7 +125,7 @@ def test_a_person_who_is_asked_can_verify_again(canaries: Canaries) -> None:
 def test_rejecting_deploys_nothing_and_the_run_is_not_green(canaries: Canaries) -> None:
     canaries.start("rejected")
     alice = canaries.world.client("alice")
-    alice.wait_for_task("canary_rejected", "run", "approve", "awaiting_input", seconds=120)
+    alice.wait_for_task("canary_rejected", "run", "approve", "awaiting_input", seconds=PATIENCE)
     alice.mark("canary_rejected", "run", "approve", "failed", "not before the holidays")
     assert canaries.ends("rejected") == "failed"
     assert canaries.artifacts("rejected") == OLD
@@ -146,7 +149,7 @@ def test_an_answer_in_the_moment_of_parking_is_not_lost(canaries: Canaries) -> N
         answered = True
         return True
 
-    wait_until(answer, "the question can be answered", seconds=120, every=0.02)
+    wait_until(answer, "the question can be answered", seconds=PATIENCE, every=0.02)
     assert answered
     assert canaries.ends("approved-at-once") == "success"
     assert canaries.artifacts("approved-at-once") == NEW
@@ -156,7 +159,7 @@ def test_nobody_but_an_approver_can_approve(canaries: Canaries) -> None:
     case = "not-an-approver"
     canaries.start(case)
     alice = canaries.world.client("alice")
-    alice.wait_for_task(f"canary_{case}", "run", "approve", "awaiting_input", seconds=120)
+    alice.wait_for_task(f"canary_{case}", "run", "approve", "awaiting_input", seconds=PATIENCE)
     mallory: AirflowClient = canaries.world.client("mallory")
     with pytest.raises(httpx.HTTPStatusError, match="403"):
         mallory.mark(f"canary_{case}", "run", "approve", "success", "I am in a hurry")

@@ -11,6 +11,7 @@ import httpx
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.demo.world import World
 from airflow_cd.release import Release
+from tests.pace import PATIENCE
 
 DAGS = Path(__file__).parent / "dags"
 OLD, NEW = {"shop:1.0"}, {"shop:1.1"}
@@ -19,12 +20,12 @@ CASES: dict[str, dict[str, object]] = {
     "fails-at-all": {"duration": "8s"},
     "verify-dies": {},
     "verify-killed": {"duration": "10s"},
-    "verify-marked-success": {"duration": "60s"},
-    "verify-marked-failed": {"duration": "60s"},
-    "stopped-on-its-page": {"duration": "60s"},
+    "verify-marked-success": {"duration": "5m"},
+    "verify-marked-failed": {"duration": "5m"},
+    "stopped-on-its-page": {"duration": "5m"},
     "rolled-back-later": {},
-    "run-marked-failed": {"duration": "60s"},
-    "run-marked-success": {"duration": "60s"},
+    "run-marked-failed": {"duration": "5m"},
+    "run-marked-success": {"duration": "5m"},
     "marked-after-crash": {},
     "cleared-after-fail": {},
     "human-verifies-again": {},
@@ -35,7 +36,7 @@ CASES: dict[str, dict[str, object]] = {
     "owner-is-gone": {},
     "unknown-version": {},
     "dies-while-deployed": {},
-    "api-away-for-the-rollback": {"target": "http_impatient", "duration": "60s"},
+    "api-away-for-the-rollback": {"target": "http_impatient", "duration": "5m"},
     "new-relic-refuses": {"new_relic": "new_relic_wrong", "ask_timeout": "20s"},
     "no-traffic": {"new_relic": "new_relic_default"},
     "first-release": {"duration": "5m", "empty": True},
@@ -47,9 +48,6 @@ CASES: dict[str, dict[str, object]] = {
 
 TRAFFIC = {"new-relic-refuses": 4.0}
 """Requests a second to the environments that have any."""
-
-SECONDS = 300.0
-"""A task that has not come so far by then never will."""
 
 
 class Canaries:
@@ -83,7 +81,7 @@ class Canaries:
 
     def ends(self, case: str, run_id: str = "run") -> str:
         """The state that the run ends in; no instance is left drained."""
-        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=2 * SECONDS)
+        state = self.client.wait_for_run(f"canary_{case}", run_id, seconds=PATIENCE)
         assert self.drained(case) == set()
         return state
 
@@ -94,12 +92,12 @@ class Canaries:
 
     def wait_for(self, case: str, task: str, *states: str, run_id: str = "run") -> None:
         """Return when a task is in one of the states."""
-        self.client.wait_for_task(f"canary_{case}", run_id, f"{case}.{task}", *states, seconds=SECONDS)
+        self.client.wait_for_task(f"canary_{case}", run_id, f"{case}.{task}", *states, seconds=PATIENCE)
 
     def watching(self, case: str, run_id: str = "run") -> None:
         """Return when the verification of the first phase has looked at least once."""
         self.wait_for(case, "phase_50.verify", "running", run_id=run_id)
-        wait_until((self.scripts / f"{case}.pid").exists, f"{case} is looked at", seconds=SECONDS)
+        wait_until((self.scripts / f"{case}.pid").exists, f"{case} is looked at", seconds=PATIENCE)
 
     def mark(self, case: str, task: str, state: str, note: str = "") -> None:
         """Mark a task as the grid does."""
@@ -192,7 +190,7 @@ class Canaries:
                 == {(release.artifact, "healthy")}
             ),
             f"{case} runs {version}",
-            seconds=60,
+            seconds=PATIENCE,
         )
         ledger.settlement.promote(deployment.id, token=lease.token, outcome="good")
         ledger.leases.release(lease)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,11 +15,10 @@ from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.demo.world import World
 from airflow_cd.release import Release
 from tests.e2e.conftest import AirflowDatabase
+from tests.pace import PATIENCE, slowness
 from tests.tiers import starts
 
 log = logging.getLogger(__name__)
-
-pytestmark = pytest.mark.timeout(600, func_only=True)
 
 SLOTS = 4
 BUSY = [f"busy-{number}" for number in range(SLOTS + 2)]
@@ -67,17 +65,17 @@ def test_the_first_action_comes_within_seconds_while_every_slot_verifies(world: 
     wait_until(
         lambda: client.call("GET", f"/api/v2/pools/{VERIFICATIONS}")["open_slots"] == 0,
         "every slot for verifications is taken",
-        seconds=240,
+        seconds=PATIENCE,
     )
     waits = {name: _first_action(world, name) for name in (SHIPPED, CANARY)}
     log.warning("Seconds to the first action: %s", waits)
     for name in waits:
-        assert client.wait_for_run(f"busy_{name}-rollback", "back", seconds=120) == "success"
+        assert client.wait_for_run(f"busy_{name}-rollback", "back", seconds=PATIENCE) == "success"
         assert {row["artifact"] for row in world.running(name).values()} == {OLD.artifact}
-    assert client.wait_for_run(f"busy_{CANARY}", "run", seconds=120) == "failed"
+    assert client.wait_for_run(f"busy_{CANARY}", "run", seconds=PATIENCE) == "failed"
     vetoed = {name: [veto.version for veto in world.ledger().vetoes.of("shop", name)] for name in waits}
     assert vetoed == {SHIPPED: ["1.1"], CANARY: ["1.1"]}
-    assert max(waits.values()) < WITHIN * _slowness()
+    assert max(waits.values()) < WITHIN * slowness()
 
 
 def _first_action(world: World, name: str) -> float:
@@ -92,13 +90,8 @@ def _first_action(world: World, name: str) -> float:
             found.extend(one.began_at for one in world.ledger().actions.of(deployment.id) if one.began_at > asked)
         return bool(found)
 
-    wait_until(begun, f"the rollback of {name} does something", seconds=400, every=0.1)
+    wait_until(begun, f"the rollback of {name} does something", seconds=PATIENCE, every=0.1)
     return (min(found) - asked).total_seconds()
-
-
-def _slowness() -> float:
-    """How much slower than alone this machine is: other tests run beside this one."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _put(world: World, name: str, release: Release, *, token: int) -> None:
@@ -116,7 +109,7 @@ def _put(world: World, name: str, release: Release, *, token: int) -> None:
             == {(release.artifact, "healthy")}
         ),
         f"{name} runs {release}",
-        seconds=120,
+        seconds=PATIENCE,
     )
 
 

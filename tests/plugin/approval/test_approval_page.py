@@ -17,6 +17,7 @@ from airflow_cd.plugin.dag_runs import identity
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.tasks import Run
 from airflow_cd.release import Release
+from tests.chromium import PATIENCE
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
 from tests.plugin.served import served
@@ -211,7 +212,7 @@ def test_a_person_approves_in_a_browser(
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.goto(url + PLACE)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
         page.get_by_label("Reason, kept in the ledger with your name").fill("numbers look good")

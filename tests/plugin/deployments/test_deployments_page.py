@@ -20,6 +20,7 @@ from airflow_cd.plugin.deployments.order import delivery_order, in_order
 from airflow_cd.plugin.deployments.overview import places_of
 from airflow_cd.plugin.deployments.survey import Survey, Wanted, choose, survey
 from airflow_cd.targets import BUILT_IN
+from tests.chromium import PATIENCE
 from tests.plugin.build_com_run import PIPELINE, PLACES
 from tests.plugin.conftest import ClientAs
 from tests.plugin.deployed import Delivery
@@ -463,9 +464,9 @@ def test_it_fits_the_screen(open_page: Any, ledger: Ledger, width: int, scheme: 
     assert page.get_by_role("link", name="Deploy shop 1.2.0 to production?").is_visible()
     page.get_by_role("searchbox", name="Service").fill("nothing like it")
     page.keyboard.press("Enter")
-    page.get_by_text("No service matches.").wait_for(timeout=10_000)
+    page.get_by_text("No service matches.").wait_for(timeout=PATIENCE)
     page.get_by_role("link", name="Show all of them").click()
-    page.get_by_role("rowheader", name="shop", exact=True).wait_for(timeout=10_000)
+    page.get_by_role("rowheader", name="shop", exact=True).wait_for(timeout=PATIENCE)
 
 
 @pytest.mark.browser
@@ -489,7 +490,7 @@ def test_it_stays_up_to_date_by_itself(open_page: Any, ledger: Ledger) -> None:
     Delivery(ledger, "shop", "1.0.0").promoted("production")
     page, trouble = open_page(1280, "light")
     Delivery(ledger, "shop", "1.1.0").canary("production")
-    page.get_by_text("CANARY").wait_for(timeout=20_000)
+    page.get_by_text("CANARY").wait_for(timeout=PATIENCE)
     assert (
         page.get_by_role("status").inner_text().endswith("1 in progress, 0 failed, 0 with a vetoed release, 0 frozen.")
     )

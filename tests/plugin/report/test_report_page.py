@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from airflow_cd.report.page import render_report
 from airflow_cd.report.report import Report
 from airflow_cd.report.views import columns_of, events_of
 from airflow_cd.verification.verdict import Feedback, Verdict
+from tests.pace import pace
 from tests.plugin.conftest import ClientAs
 from tests.plugin.report.report_world import RUN, TASK, address, deployed, good_one, judged, told, watching
 from tests.report import samples
@@ -437,12 +437,8 @@ def test_two_thousand_events_make_a_page_that_can_be_borne(client: TestClient, l
     ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     for number in range(40):
         ledger.feedback.record("shop", f"other{number}", "not_a_risk", who="ada", why="x", template=f"job {number} <*>")
-    took = []
-    for _ in range(2):
-        began = time.process_time()
-        source = page_of(client)
-        took.append(time.process_time() - began)
-    assert min(took) < 2.5
+    assert pace(lambda: page_of(client)) < 50  # about 10 on an idle core
+    source = page_of(client)
     assert len(source.encode()) < 6_000_000
     tags = len(Page(source).tags)
     assert tags < 70_000

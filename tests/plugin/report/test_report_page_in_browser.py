@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.ledger import Ledger
+from tests.chromium import PATIENCE
 from tests.plugin.conftest import ClientAs
 from tests.plugin.report.report_world import address, deployed, judged, told, watching
 from tests.plugin.served import served
@@ -36,7 +37,7 @@ def show(browser: Any, client_as: ClientAs) -> Iterator[Show]:
             contexts.append(context)
             context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
             page, trouble = context.new_page(), []
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(PATIENCE)
             page.on("console", lambda message: trouble.append(message.text))
             page.on("pageerror", lambda error: trouble.append(str(error)))
             page.on("dialog", lambda dialog: trouble.append(dialog.message))
@@ -186,23 +187,33 @@ def test_a_table_of_two_thousand_events_answers_at_once(show: Show, ledger: Ledg
     large = samples.large(2000, 200).stored_judgement
     ledger.verdicts.record(deployment.id, "phase_20", token=token, verdict="FAIL", evidence=large, final=True)
     page, trouble = show()
-    took = [
+    paces = [
         page.evaluate(
             """(column) => {
-                const began = performance.now();
-                document.querySelector(`a[data-sort=${column}]`).click();
-                const box = document.querySelector("#find");
-                box.value = "step 1";
-                box.dispatchEvent(new Event("input", { bubbles: true }));
-                document.body.getBoundingClientRect();
-                return performance.now() - began;
+                const timed = (work) => {
+                    const began = performance.now();
+                    work();
+                    return performance.now() - began;
+                };
+                const fixed = () => {
+                    const rows = Array.from({ length: 50000 }, (_, number) => ({ name: `row ${number}`, number }));
+                    JSON.parse(JSON.stringify(rows)).sort((one, other) => one.name < other.name ? -1 : 1);
+                };
+                const before = timed(fixed);
+                const took = timed(() => {
+                    document.querySelector(`a[data-sort=${column}]`).click();
+                    const box = document.querySelector("#find");
+                    box.value = "step 1";
+                    box.dispatchEvent(new Event("input", { bubbles: true }));
+                    document.body.getBoundingClientRect();
+                });
+                return 2 * took / (before + timed(fixed));
             }""",
             column,
         )
         for column in ("event", "canary", "severity", "baseline")
     ]
-    # Other work on the machine makes single ones slow.
-    assert min(took) < 1000
+    assert min(paces) < 20  # about 3 on an idle core
     assert 0 < page.locator("#events tbody tr:visible").count() < 2000
     assert page.evaluate("document.querySelectorAll('*').length") < 65_000
     assert trouble == []

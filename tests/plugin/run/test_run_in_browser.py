@@ -13,6 +13,7 @@ import pytest
 from airflow_cd.plugin.dag_runs import tasks as run_tasks
 from airflow_cd.plugin.dag_runs.tasks import Place, Run, RunTask
 from airflow_cd.verification.verdict import Verdict
+from tests.chromium import PATIENCE
 from tests.plugin.build_com_run import (
     BEFORE,
     HOSTILE,
@@ -148,7 +149,7 @@ def test_it_fits_and_flows(
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         context.add_cookies([{"name": "_token", "value": client.cookies["_token"], "url": url}])
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         alerts: list[str] = []
 
         def dismiss(dialog: Any) -> None:
