@@ -20,6 +20,9 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="exit after the story: 0 if it went as expected, else 1",
     )
+    parser.add_argument(
+        "--brief", action="store_true", help="learn from one release instead of two: two thirds of the time"
+    )
     parser.add_argument("--port", type=int, default=8080, help="port of the Airflow UI, 0 for a free one (%(default)s)")
     halves = parser.add_argument_group("run one part only").add_mutually_exclusive_group()
     halves.add_argument(
@@ -57,5 +60,5 @@ def run(given: argparse.Namespace) -> int:
             port=given.surroundings, all_interfaces=given.all_interfaces, repository=given.repository
         )
     if given.on:
-        return command.run_story_on(given.on, given.user)
-    return command.run(port=given.port, leave=not given.exit)
+        return command.run_story_on(given.on, given.user, brief=given.brief)
+    return command.run(port=given.port, leave=not given.exit, brief=given.brief)

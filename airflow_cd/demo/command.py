@@ -31,11 +31,12 @@ def _end(_number: int, _frame: Any) -> None:
     raise _Ended
 
 
-def run(*, port: int, leave: bool) -> int:
+def run(*, port: int, leave: bool, brief: bool = False) -> int:
     """Run the demo; returns the process's exit code: 0 only if every expectation held.
 
     :param port: of the Airflow UI; 0 takes a free one.
     :param leave: keep everything running after the story until Ctrl-C.
+    :param brief: learn from one release instead of two.
     """
     signal.signal(signal.SIGTERM, _end)
     world = World(port=port)
@@ -46,7 +47,7 @@ def run(*, port: int, leave: bool) -> int:
         _say(f"Airflow UI: {world.airflow.url}  user {world.airflow.user}, password {world.airflow.password}")
         if world.no_commits:
             _say(f"Without the commits of each release: {world.no_commits}.")
-        story, outcome = run_story(world, _say)
+        story, outcome = run_story(world, _say, brief=brief)
         _timeline(outcome)
         failures = story.failures
         for failure in failures:
@@ -96,17 +97,19 @@ def surround(*, port: int, all_interfaces: bool, repository: Path | None) -> int
         return DONE
 
 
-def run_story_on(url: str, user: str) -> int:
+def run_story_on(url: str, user: str, *, brief: bool = False) -> int:
     """Run the story on an Airflow that runs; returns the process's exit code: 0 only if every expectation held.
 
     :param url: of its API server.
+    :param user: to log in as.
+    :param brief: learn from one release instead of two.
     """
     password = os.environ.get(PASSWORD)
     if not password:
         raise Refused(f"the password of {user} is not given.", next_step=f"Set {PASSWORD}.")
     airflow = RemoteAirflow(url, user, password)
     airflow.wait()
-    story, outcome = run_story(airflow, _say)
+    story, outcome = run_story(airflow, _say, brief=brief)
     _timeline(outcome)
     for failure in story.failures:
         _say(f"EXPECTATION NOT MET: {failure}")

@@ -17,6 +17,10 @@ Wanted = Mapping[str, "Release | None"]
 """What should run: the release of each unit (a named instance, or a track of replicas), None where nothing should."""
 
 MAX_VALUE = 80
+SLOWEST = 2.0
+"""Seconds between two reads at most."""
+_OF_THE_WAIT = 0.05
+"""What has been waited for a while is read seldomer, which makes the wait so much longer at most."""
 
 
 def wait_until(
@@ -48,7 +52,8 @@ def wait_until(
         from what was not begun; None where that is not known.
     :param asked_at: when that was asked for, by ``clock``; by default now. A target may do much of its work before it
         answers; the timeout counts from its answer.
-    :param poll: seconds between two reads.
+    :param poll: seconds between two reads at first; later on a twentieth of the time that has been waited, up to
+        :data:`SLOWEST`, as a read may be many requests to what serves others as well.
     :param clock: returns seconds that never go backwards.
     :param sleep: called with seconds to wait.
     :param on_progress: called after the first read and whenever something changed, with the number of instances that
@@ -83,13 +88,16 @@ def wait_until(
             if _hopeless(instances, wanted):
                 asked = began if asked_at is None else asked_at
                 raise _failed(target, instances, wanted, before or {}, f"after {clock() - asked:.1f} s")
+        pause = max(poll, min(SLOWEST, (clock() - counted.since) * _OF_THE_WAIT))
+        # Never past the end of the time, just before which it is read once more.
+        pause = max(poll, min(pause, limit - (clock() - counted.since) - poll))
         if clock() - counted.since + poll > limit:
             if away is not None:
                 raise _away(away, target, wanted)
             last = " of the last one that came up" if counted.since > began else ""
             raise _failed(target, instances, wanted, before or {}, f"within {limit:.4g} s{last}")
-        pause = (away.retry_after if away else None) or 0.0
-        sleep(max(poll, min(pause, limit - (clock() - counted.since))))
+        asked_for = (away.retry_after if away else None) or 0.0
+        sleep(max(pause, min(asked_for, limit - (clock() - counted.since))))
 
 
 class _Counted:

@@ -171,6 +171,28 @@ def test_ends_when_the_time_is_over(timeout: float | timedelta) -> None:
     assert target.now <= 2.0
 
 
+@pytest.mark.parametrize("takes", [0.5, 8.0, 61.7, 900.0])
+def test_a_long_wait_asks_seldom_and_ends_soon_after_what_it_waits_for(takes: float) -> None:
+    target = Played([[on("a", OLD)]])
+
+    def instances() -> list[Instance]:
+        target.seen += 1
+        return [on("a", NEW if target.now >= takes else OLD)]
+
+    target.instances = instances  # type: ignore[method-assign]
+    wait(target, {"a": NEW}, 1000.0)
+    assert target.now - takes <= max(0.1, min(2.0, 0.05 * takes)) + 1e-9
+    assert target.seen <= 100 + takes / 2
+
+
+@pytest.mark.parametrize("timeout", [7.0, 33.3, 300.0])
+def test_the_last_look_of_a_long_wait_is_when_its_time_is_over(timeout: float) -> None:
+    target = Played([[on("a", OLD)]])
+    with pytest.raises(DeploymentFailed):
+        wait(target, {"a": NEW}, timeout)
+    assert timeout - 0.1 <= target.now <= timeout + 1e-9
+
+
 def test_looks_once_even_without_time() -> None:
     assert wait(Played([[on("a", NEW)]]), {"a": NEW}, 0)
 

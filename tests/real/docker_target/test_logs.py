@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.sources import DockerLogs
 from airflow_cd.sources.contract import LogSourceContract
 from airflow_cd.verification.samples import Window
@@ -56,9 +57,15 @@ def test_what_the_container_before_wrote_is_read_too(site: Site, tokens: Iterato
     target, token = site.target(), next(tokens)
     began = datetime.now(timezone.utc) - timedelta(seconds=30)
     target.deploy(release("1.1"), ["web-1"], key="logs", token=token)
-    time.sleep(0.5)
-    frame = DockerLogs(target.conn_id).read(Window(began, datetime.now(timezone.utc)), ["web-1"]).frame
-    assert list(frame["message"]) == ["web 1.0 serves", "web 1.1 serves"]
+    found: list[str] = []
+
+    def both() -> bool:
+        read = DockerLogs(target.conn_id).read(Window(began, datetime.now(timezone.utc)), ["web-1"])
+        found[:] = read.frame["message"]
+        return len(found) > 1
+
+    wait_until(both, "what both wrote is read", seconds=60)
+    assert found == ["web 1.0 serves", "web 1.1 serves"]
 
 
 def test_a_long_line_is_one_record(site: Site) -> None:
