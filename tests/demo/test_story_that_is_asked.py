@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_cd.demo import story as telling
-from airflow_cd.demo.story import PIPELINE, Story
+from airflow_cd.demo.story import PIPELINE, Story, run_story
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
 
@@ -98,3 +98,26 @@ def test_a_task_that_fails_says_why(tmp_path: Path) -> None:
     assert Story(Stage(FailsAtOnce(), tmp_path), said.append).deploy("1.1").state == "failed"
     failed = next(number for number, line in enumerate(said) if "dev.deploy" in line)
     assert "dev.deploy: the fleet does not answer" in said[failed + 1]
+
+
+class Listening(FailsAtOnce):
+    """The same, which remembers what it was asked to deploy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.versions: list[str] = []
+
+    def wait_for_dag(self, dag_id: str) -> None: ...
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], *, run_id: str) -> str:
+        self.versions.append(conf["version"])
+        return run_id
+
+
+@pytest.mark.parametrize(("brief", "versions"), [(False, ["1.0", "1.1", "1.2"]), (True, ["1.0", "1.2"])])
+def test_told_in_brief_it_learns_from_one_release(tmp_path: Path, brief: bool, versions: list[str]) -> None:
+    airflow = Listening()
+    story, last = run_story(Stage(airflow, tmp_path), lambda line: None, brief=brief)
+    assert airflow.versions == versions
+    assert last.run_id.startswith("1.2-")
+    assert story.failures, "nothing of it was deployed"

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_cd.demo.airflow_client import AirflowClient
+from airflow_cd.errors import AirflowCdError
+
+
+class Stuck(AirflowClient):
+    """A user of an Airflow in which a run goes no further."""
+
+    def __init__(self) -> None: ...
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return "running"
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        return {"dev.deploy": "success", "dev.verify": "up_for_retry", "dev.promote": None}
+
+
+def test_who_waits_in_vain_for_a_run_is_told_where_it_stands() -> None:
+    stands = re.escape("Its tasks: dev.deploy success, dev.verify up_for_retry, dev.promote not begun.")
+    with pytest.raises(AirflowCdError, match=f"build_com r1 ends.*{stands}"):
+        Stuck().wait_for_run("build_com", "r1", seconds=-1)
+    with pytest.raises(AirflowCdError, match=stands):
+        Stuck().wait_for_task("build_com", "r1", "dev.promote", "success", seconds=-1)
