@@ -202,8 +202,10 @@ class AirflowClient:
         try:
             yield
         except AirflowCdError as error:
-            found = ", ".join(f"{task} {state or 'not begun'}" for task, state in self.tasks(dag_id, run_id).items())
-            raise AirflowCdError(f"{error} Its tasks: {found or 'none'}.") from error
+            tasks = self.tasks(dag_id, run_id)
+            found = ", ".join(f"{task} {state or 'not begun'}" for task, state in tasks.items())
+            why = [f" {task}: {self.why_failed(dag_id, run_id, task)}" for task in tasks if tasks[task] == "failed"]
+            raise AirflowCdError(f"{error} Its tasks: {found or 'none'}.{''.join(why)}") from error
 
     @staticmethod
     def _run(dag_id: str, run_id: str) -> str:

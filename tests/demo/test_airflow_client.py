@@ -17,11 +17,15 @@ class Stuck(AirflowClient):
         return "running"
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        return {"dev.deploy": "success", "dev.verify": "up_for_retry", "dev.promote": None}
+        return {"dev.deploy": "success", "dev.verify": "up_for_retry", "dev.promote": None, "smoke": "failed"}
+
+    def why_failed(self, dag_id: str, run_id: str, task_id: str) -> str:
+        return "AssertionError: 1 of 12"
 
 
 def test_who_waits_in_vain_for_a_run_is_told_where_it_stands() -> None:
-    stands = re.escape("Its tasks: dev.deploy success, dev.verify up_for_retry, dev.promote not begun.")
+    states = "dev.deploy success, dev.verify up_for_retry, dev.promote not begun, smoke failed"
+    stands = re.escape(f"Its tasks: {states}. smoke: AssertionError: 1 of 12")
     with pytest.raises(AirflowCdError, match=f"build_com r1 ends.*{stands}"):
         Stuck().wait_for_run("build_com", "r1", seconds=-1)
     with pytest.raises(AirflowCdError, match=stands):

@@ -210,7 +210,7 @@ class Site:
                 "Idempotency-Key": f"{case}-first",
                 "Fencing-Token": "0",
             },
-            timeout=60,
+            timeout=PATIENCE,
         )
         answer.raise_for_status()
 

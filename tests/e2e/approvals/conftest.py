@@ -16,6 +16,7 @@ from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.airflow_server import AirflowServer
 from airflow_cd.ledger import Ledger, open_ledger
 from tests.e2e.conftest import AirflowDatabase
+from tests.pace import PATIENCE
 from tests.tiers import starts
 
 FILE = """
@@ -52,9 +53,9 @@ class Asking:
     def page(self, path: str, **form: str) -> httpx.Response:
         """What a page answers to a form of alice's."""
         login = {"username": "alice", "password": self.airflow.password}
-        token = httpx.post(f"{self.airflow.url}/auth/token", json=login, timeout=30).json()["access_token"]
+        token = httpx.post(f"{self.airflow.url}/auth/token", json=login, timeout=PATIENCE).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.post(f"{self.airflow.url}/airflow-cd{path}", data=form, headers=headers, timeout=60)
+        return httpx.post(f"{self.airflow.url}/airflow-cd{path}", data=form, headers=headers, timeout=PATIENCE)
 
     def command(self, *arguments: str) -> str:
         """What a command of Airflow's says."""
@@ -63,7 +64,7 @@ class Asking:
             env=self.airflow.environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=PATIENCE,
             check=True,
         )
         return done.stdout + done.stderr

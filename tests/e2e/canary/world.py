@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, object]] = {
     "first-release": {"duration": "5m", "empty": True},
     "silent-at-first": {},
     "silent-and-marked": {},
-    "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "5m"},
+    "smoke-tests-fail": {"checks": {"passed": 11, "failed": 1}, "duration": "15m"},
 }
 """What the pipeline of each case has instead of the usual: see ``dags/canaries.py``."""
 
@@ -127,7 +127,8 @@ class Canaries:
     def fleet(self, method: str, path: str, body: object = None) -> httpx.Response:
         """One request to the deployment API."""
         headers = {"Authorization": f"Bearer {self.world.fleet.token}"}
-        answer = httpx.request(method, f"{self.world.fleet.api_url}{path}", json=body, headers=headers, timeout=30)
+        url = f"{self.world.fleet.api_url}{path}"
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=PATIENCE)
         answer.raise_for_status()
         return answer
 
@@ -149,7 +150,7 @@ class Canaries:
                 "Idempotency-Key": f"{case}-{release.version}",
                 "Fencing-Token": str(token),
             },
-            timeout=30,
+            timeout=PATIENCE,
         )
         answer.raise_for_status()
 
@@ -164,8 +165,9 @@ class Canaries:
         """Send a form of a page as its admin; gives the address of the page that it leads to."""
         server = self.world.airflow
         login = {"username": server.user, "password": server.password}
-        token = httpx.post(f"{server.url}/auth/token", json=login, timeout=30).json()["access_token"]
-        answer = httpx.post(server.url + path, data=form, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        token = httpx.post(f"{server.url}/auth/token", json=login, timeout=PATIENCE).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.post(server.url + path, data=form, headers=headers, timeout=PATIENCE)
         assert answer.is_redirect, answer.text
         return answer.headers["location"]
 

@@ -102,7 +102,7 @@ def _put(world: World, name: str, release: Release, *, token: int) -> None:
     }
     body = {"release": release.as_dict(), "instances": sorted(world.running(name))}
     url = f"{world.fleet.api_url}/v1/environments/{name}/release"
-    httpx.put(url, json=body, headers=headers, timeout=30).raise_for_status()
+    httpx.put(url, json=body, headers=headers, timeout=PATIENCE).raise_for_status()
     wait_until(
         lambda: (
             {(row["artifact"], row["health"]) for row in world.running(name).values()}

@@ -56,6 +56,12 @@ def returned(result: Any) -> Any:
     return result
 
 
+def _smoke(checks: Any) -> PythonOperator:
+    # A machine that is busy enough lets Airflow take the worker for dead.
+    again = {"retries": 5, "retry_delay": timedelta(seconds=1)}
+    return PythonOperator(task_id="smoke", python_callable=returned, op_args=[checks], **again)
+
+
 def pipeline(case: str) -> Pipeline:
     given = CASES[case]
     logs: list[Any] = [ScriptedLogs(case)]
@@ -79,7 +85,7 @@ def pipeline(case: str) -> Pipeline:
     stages: list[Any] = [Approval(approvers=["alice"]), production] if given.get("approval") else [production]
     if checks := given.get("checks"):
         # Beside the canary, as a run of tests would be; it ends while the canary is watched.
-        stages = [[production, PythonOperator(task_id="smoke", python_callable=returned, op_args=[checks])]]
+        stages = [[production, _smoke(checks)]]
     return Pipeline(f"canary_{case}", service="shop", stages=stages)
 
 
