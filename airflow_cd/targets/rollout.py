@@ -20,7 +20,7 @@ MAX_VALUE = 80
 SLOWEST = 2.0
 """Seconds between two reads at most."""
 _OF_THE_WAIT = 0.05
-"""What has been waited for a while is read seldomer, which makes the wait so much longer at most."""
+"""Of what has been waited, the pause before the next read: it makes a wait so much longer at most."""
 
 
 def wait_until(
@@ -88,16 +88,16 @@ def wait_until(
             if _hopeless(instances, wanted):
                 asked = began if asked_at is None else asked_at
                 raise _failed(target, instances, wanted, before or {}, f"after {clock() - asked:.1f} s")
-        pause = max(poll, min(SLOWEST, (clock() - counted.since) * _OF_THE_WAIT))
-        # Never past the end of the time, just before which it is read once more.
-        pause = max(poll, min(pause, limit - (clock() - counted.since) - poll))
-        if clock() - counted.since + poll > limit:
+        waited = clock() - counted.since
+        if waited + poll > limit:
             if away is not None:
                 raise _away(away, target, wanted)
             last = " of the last one that came up" if counted.since > began else ""
             raise _failed(target, instances, wanted, before or {}, f"within {limit:.4g} s{last}")
+        # Never past the end of the time, just before which it is read once more.
+        pause = max(poll, min(SLOWEST, waited * _OF_THE_WAIT, limit - waited - poll))
         asked_for = (away.retry_after if away else None) or 0.0
-        sleep(max(pause, min(asked_for, limit - (clock() - counted.since))))
+        sleep(max(pause, min(asked_for, limit - waited)))
 
 
 class _Counted:
