@@ -21,7 +21,7 @@ from .images import REPOSITORY, Images
 FILE = REPOSITORY / "docker" / "docker-compose.yml"
 PROJECT = "airflow-cd-real"
 JOBS = {"airflow-migrate", "ledger-migrate"}
-UP_SECONDS = 600.0
+UP_SECONDS = 900.0
 MOST_RESTARTS = 5
 SECRETS = ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "FLEET_TOKEN")
 

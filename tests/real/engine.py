@@ -18,7 +18,7 @@ import psutil
 TOOLS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "setpriv", "ip", "umount")
 """What has to be on the machine; in Debian: docker.io, docker-compose, mmdebstrap, the rest is always there."""
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 SHOWN = 120
 POOL, COMPOSED_POOL = "10.211.0.0/16", "10.212.0.0/16"

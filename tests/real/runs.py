@@ -12,6 +12,7 @@ from typing import Any
 from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from tests import tiers
+from tests.pace import PATIENCE
 from tests.real.kubernetes.cluster import Cluster
 
 
@@ -36,7 +37,7 @@ def airflow_on(cluster: Cluster, folder: Path, *dags: str) -> Iterator[World]:
 
 
 def end_of(
-    client: AirflowClient, dag: str, run_id: str, conf: Mapping[str, Any], *, approve: bool, seconds: float = 300
+    client: AirflowClient, dag: str, run_id: str, conf: Mapping[str, Any], *, approve: bool, seconds: float = PATIENCE
 ) -> str:
     """Ask for a release, approve it if it is to come so far, and wait for the run's end.
 

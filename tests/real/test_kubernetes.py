@@ -18,7 +18,19 @@ from airflow_cd.targets.replica_contract import ReplicaContract
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes import gateway
 from tests.real.kubernetes.cluster import Cluster
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, pods_of, put, whole
+from tests.real.kubernetes.releases import (
+    BROKEN,
+    CONNECTION,
+    GOOD,
+    OTHER,
+    UP_WITHIN,
+    ask,
+    drain,
+    give,
+    pods_of,
+    put,
+    whole,
+)
 from tests.real.kubernetes.web import Web, come_to, made
 
 pytestmark = pytest.mark.real
@@ -227,7 +239,7 @@ def test_an_evicted_pod_of_a_canary_is_replaced_by_another_of_the_canary(web: We
     (before,) = [one.name for one in target.instances() if one.track == Track.CANARY]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": before}}
     web.cluster.call("POST", f"/api/v1/namespaces/default/pods/{before}/eviction", eviction)
-    wait_until(target, {Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+    wait_until(target, {Track.CANARY: OTHER}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     names = [one.name for one in target.instances() if one.track == Track.CANARY]
     assert len(names) == 1
     web.cluster.until(
@@ -262,7 +274,7 @@ def test_a_drained_canary_whose_pods_are_made_anew_gets_no_request(
     after = web.cluster.until(lambda: ready(but=gone), "another is ready")
     assert len(after & before) == 1, "no other was made anew"
     # Ready for longer than any proxy would need to send it requests.
-    wait_until(target, {Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+    wait_until(target, {Track.CANARY: OTHER}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     assert {one.drained for one in target.instances() if one.track == Track.CANARY} == {True}
     come_to(web.answers, {"1.0 hi"}, 60)
     give(target)

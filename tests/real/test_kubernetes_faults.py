@@ -18,7 +18,7 @@ from airflow_cd.targets.kubernetes import KubernetesTarget
 from airflow_cd.targets.rollout import differences, wait_until
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.one_deployment import shared, target, web
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, pods_of, put, tokens
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, UP_WITHIN, ask, drain, pods_of, put, tokens
 from tests.real.kubernetes.web import Web, come_to, made
 from tests.real.kubernetes.webhook import refusing
 
@@ -274,7 +274,7 @@ def test_a_disruption_budget_is_honoured_and_bars_no_way_back(web: Web, target: 
         web.cluster.call("POST", f"{PODS}/{first}/eviction", _eviction(first))
         with pytest.raises(requests.HTTPError, match=r"429.*disruption budget"):
             web.cluster.call("POST", f"{PODS}/{second}/eviction", _eviction(second))
-        wait_until(target, {Track.STABLE: GOOD, Track.CANARY: OTHER}, timeout=30)  # type: ignore[arg-type]
+        wait_until(target, {Track.STABLE: GOOD, Track.CANARY: OTHER}, timeout=UP_WITHIN)  # type: ignore[arg-type]
         assert first not in pods_of(target, Track.STABLE)
         drain(target)
         put(target, Track.CANARY, None)
@@ -407,7 +407,7 @@ def test_the_last_pods_that_answer_are_not_taken_away(web: Web, target: Kubernet
             act()
     web.cluster.until(lambda: set(web.answers(20)) == {"1.1 hello"}, "the canary answers")
     web.cluster.patch(web.path, {"spec": {"replicas": 3}})
-    wait_until(target, {Track.STABLE: GOOD}, timeout=30)  # type: ignore[arg-type]
+    wait_until(target, {Track.STABLE: GOOD}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     drain(target)
     put(target, Track.CANARY, None)
     come_to(web.answers, {"1.0 hi"})

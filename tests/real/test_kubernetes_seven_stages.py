@@ -69,7 +69,7 @@ def places(loaded: Cluster, service: str) -> Iterator[dict[str, Web]]:
 def released(client: AirflowClient, dag: str, run_id: str, timeout: int, image: str = httpbin.GOOD) -> str:
     """Ask for a release, approve it where it comes so far, and wait for the run's end."""
     conf = {"version": image.partition(":")[2], "configuration": {httpbin.VARIABLE: httpbin.arguments(timeout)}}
-    return runs.end_of(client, dag, run_id, conf, approve=image == httpbin.GOOD, seconds=400)
+    return runs.end_of(client, dag, run_id, conf, approve=image == httpbin.GOOD)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -22,7 +22,7 @@ from tests.real.kubernetes import gateway
 from tests.real.kubernetes.accounts import account
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.copying import NAME, Copying
-from tests.real.kubernetes.releases import CONNECTION, OTHER, drain, give, put, tokens
+from tests.real.kubernetes.releases import CONNECTION, OTHER, UP_WITHIN, drain, give, put, tokens
 from tests.real.kubernetes.web import DEPLOYMENTS, SERVICES, Web, come_to
 
 pytestmark = pytest.mark.real
@@ -58,7 +58,7 @@ def side(target: KubernetesTarget, release: Release, traffic: int) -> None:
     """Have a new side with a part of the requests, which it gets once it is healthy."""
     token = next(tokens)
     target.deploy(release, [Track.CANARY], share=100, traffic=traffic, key=f"side-{token}", token=token)
-    wait_until(target, {Track.CANARY: release}, timeout=60)  # type: ignore[arg-type]
+    wait_until(target, {Track.CANARY: release}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     if traffic:
         target.restore([Track.CANARY], key=f"give-{token}", token=token)
 

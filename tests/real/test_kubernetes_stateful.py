@@ -25,7 +25,7 @@ from airflow_cd.targets.rollout import wait_until
 from tests.real.kubernetes.accounts import account
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.killed import delivery
-from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, ask, drain, give, put
+from tests.real.kubernetes.releases import BROKEN, CONNECTION, GOOD, OTHER, UP_WITHIN, ask, drain, give, put
 from tests.real.kubernetes.stateful import StatefulWeb
 from tests.real.kubernetes.web import SERVICES, come_to
 
@@ -70,7 +70,7 @@ def target(least: KubernetesTarget) -> KubernetesTarget:
 def back(target: KubernetesTarget) -> None:
     """Have the canary's pods come back, and wait until they are whole."""
     ask(target, Track.CANARY, None)
-    wait_until(target, {Track.STABLE: GOOD, Track.CANARY: None}, timeout=60)  # type: ignore[arg-type]
+    wait_until(target, {Track.STABLE: GOOD, Track.CANARY: None}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     give(target)
 
 
@@ -153,7 +153,7 @@ def test_a_canary_keeps_its_share_when_somebody_scales(web: StatefulWeb, target:
         return True
 
     web.cluster.until(kept, "no pod has the release that is not to have it")
-    wait_until(target, {Track.CANARY: OTHER}, timeout=60)  # type: ignore[arg-type]
+    wait_until(target, {Track.CANARY: OTHER}, timeout=UP_WITHIN)  # type: ignore[arg-type]
     wanted = {f"{web.name}-{place}": GOOD.artifact for place in range(2)} | {f"{web.name}-2": OTHER.artifact}
     web.cluster.until(
         lambda: {one.name: one.artifact for one in target.instances()} == wanted or None, "the last one is the canary"

@@ -10,12 +10,13 @@ from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.world import World
 from airflow_cd.ledger import Ledger
 from airflow_cd.states import DeploymentState
+from tests.pace import PATIENCE
 from tests.real import runs
 from tests.real.kubernetes import images
 from tests.real.kubernetes.cluster import Cluster
 from tests.real.kubernetes.web import Web, come_to
 
-pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 DAG = "kubernetes"
 SIDES = "sides"
@@ -101,7 +102,7 @@ def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
 ) -> None:
     web, ledger = places[SIDES], world.ledger()
     run = client.trigger(SIDES, {"version": "2.1"}, run_id="side-2.1")
-    assert client.wait_for_run(SIDES, run, seconds=300) == "success"
+    assert client.wait_for_run(SIDES, run, seconds=PATIENCE) == "success"
     come_to(web.answers, {"2.1 hi"})
     good = ledger.deployments.of_run(SIDES, run, "sides", SIDES)
     assert good is not None
@@ -109,7 +110,7 @@ def test_a_new_side_takes_over_when_it_is_good_and_serves_nobody_when_it_is_not(
     assert phases == [("green", 100, 0), ("switch", 100, 100), ("bake", 100, 100), ("finish", 100, None)]
 
     run = client.trigger(SIDES, {"version": "2.2"}, run_id="side-2.2")
-    assert client.wait_for_run(SIDES, run, seconds=300) == "failed"
+    assert client.wait_for_run(SIDES, run, seconds=PATIENCE) == "failed"
     bad = ledger.deployments.of_run(SIDES, run, "sides", SIDES)
     assert bad is not None
     assert bad.state == DeploymentState.ROLLED_BACK

@@ -27,7 +27,7 @@ from tests.sources import metric_servers
 from . import shipping
 from .site import Site
 
-pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 DAGS = ("docker", "docker_victoria_logs", "docker_open_search")
 BEFORE = ("dev", "test", "edu", "sandbox", "staging")

@@ -18,11 +18,12 @@ from typing import Any
 import psutil
 import requests
 
+from tests.pace import slowness
 from tests.real.engine import EngineError, run
 from tests.real.kubernetes import images, settings
 from tests.real.kubernetes.building import build
 
-START_SECONDS = 90.0
+START_SECONDS = 300.0
 AT_ONCE = 4
 """Clusters that this machine may have at a time."""
 JSON_PATCH = "application/merge-patch+json"
@@ -130,7 +131,7 @@ class Cluster:
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
         """Wait for something that becomes true; what raises is not true yet."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * slowness()
         last: object = None
         while time.monotonic() < deadline:
             try:

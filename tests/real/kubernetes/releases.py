@@ -15,6 +15,8 @@ CONNECTION = "kubernetes_real"
 GOOD = Release("web", "1.0", "localhost/web:1.0", {})
 OTHER = Release("web", "1.1", "localhost/web:1.1", {"GREETING": "hello"})
 BROKEN = Release("web", "1.4", "localhost/web:1.4", {})
+UP_WITHIN = 300.0
+"""Seconds within which replicas come up, on a machine that has much else to do."""
 
 tokens = itertools.count(int(time.time()) + 1_000_000)
 
@@ -25,7 +27,9 @@ def ask(target: KubernetesTarget, track: Track, release: Release | None, share: 
     target.deploy(release, [track], share=share, key=f"put-{token}", token=token)
 
 
-def put(target: KubernetesTarget, track: Track, release: Release | None, share: int = 50, seconds: float = 60) -> None:
+def put(
+    target: KubernetesTarget, track: Track, release: Release | None, share: int = 50, seconds: float = UP_WITHIN
+) -> None:
     """Ask for a release on a track, and wait until it is there."""
     ask(target, track, release, share)
     wait_until(target, {track: release}, timeout=seconds)  # type: ignore[arg-type]
