@@ -202,10 +202,17 @@ class AirflowClient:
         try:
             yield
         except AirflowCdError as error:
-            tasks = self.tasks(dag_id, run_id)
-            found = ", ".join(f"{task} {state or 'not begun'}" for task, state in tasks.items())
-            why = [f" {task}: {self.why_failed(dag_id, run_id, task)}" for task in tasks if tasks[task] == "failed"]
-            raise AirflowCdError(f"{error} Its tasks: {found or 'none'}.{''.join(why)}") from error
+            try:
+                stands = self._stands(dag_id, run_id)
+            except (AirflowCdError, httpx.HTTPError):
+                raise error from None  # an Airflow that is away tells of no task, and must not hide what was waited for
+            raise AirflowCdError(f"{error} {stands}") from error
+
+    def _stands(self, dag_id: str, run_id: str) -> str:
+        tasks = self.tasks(dag_id, run_id)
+        found = ", ".join(f"{task} {state or 'not begun'}" for task, state in tasks.items())
+        why = [f" {task}: {self.why_failed(dag_id, run_id, task)}" for task in tasks if tasks[task] == "failed"]
+        return f"Its tasks: {found or 'none'}.{''.join(why)}"
 
     @staticmethod
     def _run(dag_id: str, run_id: str) -> str:

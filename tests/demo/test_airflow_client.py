@@ -30,3 +30,15 @@ def test_who_waits_in_vain_for_a_run_is_told_where_it_stands() -> None:
         Stuck().wait_for_run("build_com", "r1", seconds=-1)
     with pytest.raises(AirflowCdError, match=stands):
         Stuck().wait_for_task("build_com", "r1", "dev.promote", "success", seconds=-1)
+
+
+class Away(Stuck):
+    """The same, whose Airflow has gone away meanwhile."""
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        raise AirflowCdError("Airflow does not answer.")
+
+
+def test_an_airflow_that_is_away_does_not_hide_what_was_waited_for() -> None:
+    with pytest.raises(AirflowCdError, match="build_com r1 ends"):
+        Away().wait_for_run("build_com", "r1", seconds=-1)
