@@ -11,7 +11,7 @@ from typing import Any
 from airflow_cd.demo.airflow_client import wait_until
 from airflow_cd.states import StuckCause
 from tests.faults.site import OLD, Site
-from tests.pace import PATIENCE
+from tests.pace import PATIENCE, slowness
 
 Fault = Callable[[Site, str], None]
 
@@ -110,7 +110,7 @@ def worker_and_dag_processor_killed(site: Site, case: str) -> None:
     """Airflow runs callbacks in the DAG processor, if anywhere: nothing of ours is one, and a person is told."""
     assert site.kill("airflow dag-processor")
     worker_killed(site, case)
-    site.until(lambda: f'"environment": "{case}"' in site.pages(), "a person is told", seconds=PATIENCE)
+    site.until(lambda: f'"environment": "{case}"' in site.pages(), "a person is told", seconds=60 * slowness())
 
 
 def worker_told_to_end(site: Site, case: str) -> None:
@@ -141,8 +141,8 @@ def ledger_locked_in_mid_rollback(site: Site, case: str) -> None:
     with site.ledger_locked():
         site.turn_bad(case)
         began = time.monotonic()
-        safe = site.until(lambda: site.served_by(case) == {OLD.artifact}, "it is safe", seconds=PATIENCE)
-        whole = site.until(lambda: not site.wrong(case, final=False), "it is whole", seconds=PATIENCE)
+        safe = site.until(lambda: site.served_by(case) == {OLD.artifact}, "it is safe", seconds=60 * slowness())
+        whole = site.until(lambda: not site.wrong(case, final=False), "it is whole", seconds=60 * slowness())
         sys.stdout.write(f"{case:24} while the ledger is locked: safe {safe:.1f} s, whole {safe + whole:.1f} s\n")
         time.sleep(max(0.0, 60 - (time.monotonic() - began)))
 
