@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def handle_one_request(self) -> None:
+        with ExitStack() as self._request:
+            super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        """Count the request from its first line on: a client that was told to go on is waited for."""
+        self._request.enter_context(self.server.answering())
+        return super().parse_request()
+
     def handle_expect_100(self) -> bool:
         """Say "go on" at once: the client sends nothing before it has heard it."""
         proceed = super().handle_expect_100()
@@ -91,28 +100,27 @@ class _Handler(BaseHTTPRequestHandler):
             content = json.dumps({"status": "ok", **self.server.identity}).encode()
             self._send(Response("health", content=content, content_type="application/json"))
             return
-        with self.server.answering():
-            timestamp, began = time.time(), time.perf_counter()
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = Request.parse(self.command, self.path, body)
-            name, page = self.server.shop.find(request)
-            error_class = None
-            try:
-                response = page(request)
-            except Exception as error:  # noqa: BLE001 - that is what a web server is for
-                error_class = type(error).__name__
-                _web.exception("unhandled exception in %s", name)
-                response = Response("Something went wrong", ("Please try again.",), status=500)
-            try:
-                self._send(response)
-            finally:
-                self.server.transactions.record(
-                    timestamp=timestamp,
-                    name=name,
-                    duration=time.perf_counter() - began,
-                    status=response.status,
-                    error_class=error_class,
-                )
+        timestamp, began = time.time(), time.perf_counter()
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request.parse(self.command, self.path, body)
+        name, page = self.server.shop.find(request)
+        error_class = None
+        try:
+            response = page(request)
+        except Exception as error:  # noqa: BLE001 - that is what a web server is for
+            error_class = type(error).__name__
+            _web.exception("unhandled exception in %s", name)
+            response = Response("Something went wrong", ("Please try again.",), status=500)
+        try:
+            self._send(response)
+        finally:
+            self.server.transactions.record(
+                timestamp=timestamp,
+                name=name,
+                duration=time.perf_counter() - began,
+                status=response.status,
+                error_class=error_class,
+            )
 
     def _send(self, response: Response) -> None:
         identity = self.server.identity
