@@ -51,11 +51,13 @@ UNHURRIED = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_PRE_PING": "False",
 }
 """Settings of an Airflow that shares two processors with another one: a scheduler that looks for work ten times in a
 second, as the demo's does, takes a quarter of a processor, and heartbeats of every task in every second are half of
 what its API server is asked; on a slow machine they come late, and after the demo's 30 s Airflow takes a worker for
-dead that is not."""
+dead that is not. PostgreSQL is there as long as they are, and need not be asked for it before each use of a
+connection."""
 
 COVERING = tuple(f"tests/{folder}/" for folder in ("operators", "sensors", "delivery", "pipeline", "dags"))
 """Where the tests of the packages are whose coverage is measured."""

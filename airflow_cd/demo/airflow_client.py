@@ -122,6 +122,16 @@ class AirflowClient:
         rows = self.call("GET", f"{self._run(dag_id, run_id)}/taskInstances?limit=200")["task_instances"]
         return {row["task_id"]: row["state"] for row in rows}
 
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
+        """State of one task; None when it has none yet."""
+        try:
+            state = self.call("GET", f"{self._run(dag_id, run_id)}/taskInstances/{task_id}")["state"]
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != 404:
+                raise
+            return None
+        return None if state is None else str(state)
+
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, note: str = "") -> None:
         """Mark a task, as the grid's *Mark as* does."""
         body = {"new_state": state, **({"note": note} if note else {})}
@@ -175,27 +185,32 @@ class AirflowClient:
 
         :raises AirflowCdError: the time is over; says what states its tasks are in.
         """
+        found = ""
+
+        def ended() -> bool:
+            nonlocal found
+            found = self.run_state(dag_id, run_id)
+            return found in FINISHED
+
         with self._telling_of_tasks(dag_id, run_id):
-            wait_until(
-                lambda: self.run_state(dag_id, run_id) in FINISHED,
-                f"{dag_id} {run_id} ends",
-                seconds=seconds,
-                every=1.0,
-            )
-        return self.run_state(dag_id, run_id)
+            wait_until(ended, f"{dag_id} {run_id} ends", seconds=seconds)
+        return found
 
     def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 300) -> str | None:
         """The state, one of ``states``, that a task has come to.
 
         :raises AirflowCdError: the time is over; says what states the run's tasks are in.
         """
+        found: str | None = None
+
+        def come() -> bool:
+            nonlocal found
+            found = self.task_state(dag_id, run_id, task_id)
+            return found in states
+
         with self._telling_of_tasks(dag_id, run_id):
-            wait_until(
-                lambda: self.tasks(dag_id, run_id).get(task_id) in states,
-                f"{dag_id} {run_id} {task_id} is {' or '.join(states)}",
-                seconds=seconds,
-            )
-        return self.tasks(dag_id, run_id).get(task_id)
+            wait_until(come, f"{dag_id} {run_id} {task_id} is {' or '.join(states)}", seconds=seconds)
+        return found
 
     @contextmanager
     def _telling_of_tasks(self, dag_id: str, run_id: str) -> Iterator[None]:
@@ -219,17 +234,19 @@ class AirflowClient:
         return f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.6) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float | None = None) -> None:
     """Wait until the condition holds.
 
     :param condition: asked again and again.
     :param what: the condition as a clause, for the error.
     :param seconds: how long to wait at most.
-    :param every: seconds between two questions.
+    :param every: seconds between two questions; when None 0.6 at first, later on a twentieth of what has been waited,
+        up to 2, as each question takes from what is waited for.
     :raises AirflowCdError: the time is over.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AirflowCdError(f"timed out after {seconds:.0f} s waiting until {what}.")
-        time.sleep(every)
+        time.sleep(max(0.6, min(waited / 20, 2.0)) if every is None else every)

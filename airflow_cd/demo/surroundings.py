@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from airflow_cd.demo import fleet, new_relic, sumo_logic, traffic
+from airflow_cd.demo.fleet.launch import HEALTH_SECONDS
 from airflow_cd.demo.server_process import ServerProcess
 from airflow_cd.demo.shop import history
 
@@ -30,6 +31,7 @@ class Surroundings:
     :param all_interfaces: listen on every address of this machine instead of 127.0.0.1 alone.
     :param token: bearer token of the deployment API; a random one when None.
     :param repository: folder for the shop's repository; a temporary one when None.
+    :param health_seconds: between two questions of the fleet for an instance's health.
 
     ``no_commits`` says why the shop has no repository, ``""`` when it has one.
     """
@@ -43,6 +45,7 @@ class Surroundings:
         all_interfaces: bool = False,
         token: str | None = None,
         repository: Path | None = None,
+        health_seconds: float = HEALTH_SECONDS,
     ) -> None:
         self._environments = environments
         self._rates = dict(rates)
@@ -50,6 +53,7 @@ class Surroundings:
         self._all_interfaces = all_interfaces
         self._token = token
         self._repository = repository
+        self._health_seconds = health_seconds
         self._stack = contextlib.ExitStack()
         self.root = self.repository = Path()
         self.no_commits = ""
@@ -73,6 +77,7 @@ class Surroundings:
                 port=api,
                 all_interfaces=all_interfaces,
                 token=self._token,
+                health_seconds=self._health_seconds,
             )
         )
         self.new_relic = enter(new_relic.start(self.fleet.telemetry, port=metrics, all_interfaces=all_interfaces))

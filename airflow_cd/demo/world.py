@@ -8,6 +8,7 @@ from pathlib import Path
 import airflow_cd
 from airflow_cd.demo.airflow_client import AirflowClient
 from airflow_cd.demo.airflow_server import AirflowServer
+from airflow_cd.demo.fleet.launch import HEALTH_SECONDS
 from airflow_cd.demo.surroundings import RATES, Surroundings
 from airflow_cd.errors import AirflowCdError
 from airflow_cd.ledger import Ledger, open_ledger
@@ -31,6 +32,7 @@ class World(Surroundings):
     :param rates: requests a second for each environment.
     :param users: names and roles in Airflow.
     :param settings: further environment variables for Airflow.
+    :param health_seconds: between two questions of the fleet for an instance's health.
     """
 
     server: type[AirflowServer] = AirflowServer
@@ -44,8 +46,9 @@ class World(Surroundings):
         rates: Mapping[str, float] = RATES,
         users: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        health_seconds: float = HEALTH_SECONDS,
     ) -> None:
-        super().__init__(environments=environments, rates=rates)
+        super().__init__(environments=environments, rates=rates, health_seconds=health_seconds)
         self._dags = dags or example_dags()
         self._port = port
         self._users = users

@@ -54,6 +54,15 @@ class _LazyBodies:
         return BodyMiddleware(app, **options)
 
 
+class _LazyTaskApi:
+    """The middleware that has the API of the tasks built at the server's start, imported likewise."""
+
+    def __new__(cls, app: Any, **options: Any) -> Any:
+        from airflow_cd.plugin.task_api import TaskApiMiddleware
+
+        return TaskApiMiddleware(app, **options)
+
+
 class AirflowCdPlugin(AirflowPlugin):
     """Pages below ``/airflow-cd``, tabs of runs and tasks, and the audit log of manual actions."""
 
@@ -62,6 +71,7 @@ class AirflowCdPlugin(AirflowPlugin):
     fastapi_root_middlewares = [
         {"middleware": _LazyAudit, "name": "Airflow CD audit log"},
         {"middleware": _LazyBodies, "name": "Airflow CD request bodies"},
+        {"middleware": _LazyTaskApi, "name": "Airflow CD API of the tasks"},
     ]
     listeners = [starting, listener, preloading]
     operator_extra_links = [VerificationReportLink()]

@@ -16,6 +16,9 @@ class Stuck(AirflowClient):
     def run_state(self, dag_id: str, run_id: str) -> str:
         return "running"
 
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
+        return self.tasks(dag_id, run_id)[task_id]
+
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         return {"dev.deploy": "success", "dev.verify": "up_for_retry", "dev.promote": None, "smoke": "failed"}
 

@@ -41,7 +41,15 @@ def canaries(
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     environments = dict.fromkeys(CASES, 2)
-    with World(dags=DAGS, environments=environments, rates=TRAFFIC, users=users, settings=settings) as world:
+    with World(
+        dags=DAGS,
+        environments=environments,
+        rates=TRAFFIC,
+        users=users,
+        settings=settings,
+        # No instance here falls silent without having ended.
+        health_seconds=10,
+    ) as world:
         found = Canaries(world, scripts)
         for case in CASES:
             if not CASES[case].get("empty"):
