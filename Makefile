@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Three processes on two processors: those of the two worlds wait more than they work.
+# Three processes on two processors: that of the worlds waits more than it works.
 WORKERS ?= 3
 # Each has a daemon or a cluster of its own, and one of them an Airflow as well: more than two are slower than two.
 REAL_WORKERS ?= 2
@@ -17,6 +17,7 @@ QUICK := not (e2e or browser or postgres or server or alone or real)
 setup: $(READY)
 
 # pip compiles with one processor, compileall with all; what a package has for other versions of Python may fail there.
+# What is installed as editable nobody else compiles, until every process of an Airflow does so at once.
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
@@ -27,6 +28,7 @@ $(READY): pyproject.toml constraints.txt
 			--editable '.[demo,dev]' && \
 		{ $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; }; \
 	fi
+	@$(BIN)/python -m compileall -qq -j 0 airflow_cd
 	@touch $(READY)
 
 demo: setup

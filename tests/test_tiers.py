@@ -48,8 +48,8 @@ def test_other_processes_are_started(request: pytest.FixtureRequest) -> None:
     ("nodeid", "group"),
     [
         ("tests/ledger/test_records.py::test_a[sqlite]", "tests/ledger/test_records.py"),
-        ("tests/e2e/story/test_story.py::test_a", "story"),
-        ("tests/e2e/story/test_story_in_browser.py::test_b", "story"),
+        ("tests/e2e/story/test_story.py::test_a", "worlds"),
+        ("tests/e2e/story/test_story_in_browser.py::test_b", "worlds"),
         ("tests/e2e/canary/test_leases.py::test_c", "worlds"),
         ("tests/faults/test_faults.py::test_d[paused]", "worlds"),
         ("tests/real/docker_target/test_faults.py::test_e", "docker"),
@@ -59,7 +59,7 @@ def test_other_processes_are_started(request: pytest.FixtureRequest) -> None:
         ("tests/real/test_kubernetes.py::TestRoute::test_h", "tests/real/test_kubernetes.py::TestRoute"),
     ],
 )
-def test_at_most_two_processes_start_an_airflow_each(nodeid: str, group: str) -> None:
+def test_one_process_starts_every_airflow(nodeid: str, group: str) -> None:
     assert tiers.group_of(nodeid) == group
 
 

@@ -33,8 +33,13 @@ STARTED = {
 }
 """Parts of command lines, and the marker of tests that may run them."""
 
-WORLDS = {"tests/e2e/story/": "story", "tests/e2e/": "worlds", "tests/faults/": "worlds"}
-"""Folders whose tests start an Airflow each, and the group in which they run."""
+WORLDS = "worlds"
+IN_WORLDS = ("tests/e2e/", "tests/faults/")
+"""Folders whose tests start an Airflow each.
+
+One is up at a time. Whatever it is there for, an Airflow with a fleet asks, looks and reports for a third of a
+processor; two of them at once each take the longer, and ask and report all that time.
+"""
 
 DOCKER = "docker"
 ON_THE_DAEMON = ("tests/real/docker_target/",)
@@ -126,10 +131,9 @@ def _places(item: pytest.Item) -> Iterator[bool]:
 
 
 def group_of(nodeid: str) -> str:
-    """Tests of one group run in one process: those of a file, and those that start an Airflow, the story's excepted.
+    """Tests of one group run in one process: those of a file, and all that start an Airflow.
 
-    Two Airflows at a time are what a machine of two processors starts and runs in the time that their tests have. On a
-    cluster a contract, which takes minutes, is a group of its own.
+    On a cluster a contract, which takes minutes, is a group of its own.
     """
     path, _, within = nodeid.partition("::")
     if path.startswith(ON_THE_DAEMON):
@@ -138,7 +142,7 @@ def group_of(nodeid: str) -> str:
         return AIRFLOWS
     if path.startswith("tests/real/") and "::" in within:
         return f"{path}::{within.partition('::')[0]}"
-    return next((group for folder, group in WORLDS.items() if path.startswith(folder)), path)
+    return WORLDS if path.startswith(IN_WORLDS) else path
 
 
 def give_way(item: pytest.Item) -> None:
