@@ -43,20 +43,21 @@ async def build(server: Starlette) -> None:
     for route in server.routes:
         if isinstance(route, Mount) and route.path == PATH:
             try:
-                with _no_garbage_collected():
+                with _kept():
                     await route.app(_health(server), _nothing, _nobody)
             except Exception:
                 log.exception("The API that tasks call could not be built before the server answers anybody")
 
 
 @contextmanager
-def _no_garbage_collected() -> Iterator[None]:
-    """What is made is kept, and looking through all of it again and again is a third of the work."""
+def _kept() -> Iterator[None]:
+    """Look for no garbage among what is made, which is a third of the work, nor afterwards, which halts the server."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if enabled:
             gc.enable()
 
