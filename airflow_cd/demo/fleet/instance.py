@@ -14,7 +14,7 @@ from airflow_cd.demo.fleet.process import ShopProcess, StartFailed
 from airflow_cd.release import Release
 from airflow_cd.targets.base import EMPTY, FAILED, HEALTHY, STARTING, UNHEALTHY
 
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 MISSES_UNTIL_UNHEALTHY = 2
 PROCESSES_REMEMBERED = 5
 

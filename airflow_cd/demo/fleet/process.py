@@ -115,9 +115,8 @@ class ShopProcess:
     async def _wait_until_healthy(self) -> None:
         port = await asyncio.shield(self._port)
         self.url = f"http://127.0.0.1:{port}"
-        identity = await self.health(timeout=5.0)
-        if identity is None:
-            raise StartFailed(self._with_output("it listens and does not answer /health"))
+        while (identity := await self.health(timeout=5.0)) is None:
+            await asyncio.sleep(0.2)
         found = (identity.get("artifact"), identity.get("configuration"))
         if found != (self.release.artifact, dict(self.release.configuration)):
             raise StartFailed(f"it reports {found[0]} with configuration {json.dumps(found[1])}")
