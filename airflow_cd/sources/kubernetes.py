@@ -8,7 +8,7 @@ from datetime import datetime
 
 from airflow_cd.durations import DurationField
 from airflow_cd.sources.pod_logs import read_pod
-from airflow_cd.sources.specification import refuse
+from airflow_cd.sources.specification import reads_answers, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
 
@@ -22,12 +22,13 @@ class KubernetesLogs:
 
     A container that was started again is read with what it wrote before its end. Of a pod that is gone nothing can be
     read any more, of a container's earlier runs the last alone, and of a log that was rotated what was written since:
-    the report says so where the window began before.
+    the report says so where the window began before, and why a container does not run.
 
     :param conn_id: Airflow connection of type ``kubernetes``; ``kubernetes_default`` by default.
     :param namespace: where the pods are; ``default`` by default.
     :param container: name of the container, or names; ``*`` for all of a pod. By default the one that the annotation
-        ``kubectl.kubernetes.io/default-container`` names, else the first.
+        ``kubectl.kubernetes.io/default-container`` names, else the first. Unless names are given, an init container
+        that fails is read too.
     :param delay: how long after it was written a line can usually be read, a duration; one second by default.
     :param name: what reports call the source; ``Kubernetes <namespace>`` by default.
     """
@@ -54,6 +55,7 @@ class KubernetesLogs:
             found.append(f"container: {self.container!r} is neither a name nor names")
         return [f"{type(self).__name__}({self.namespace!r}): {mistake}" for mistake in found]
 
+    @reads_answers
     def read(self, window: Window, instances: Sequence[str]) -> LogSample:
         """Read what some pods have written over a window.
 
@@ -61,7 +63,7 @@ class KubernetesLogs:
         :param instances: names of the pods.
         :returns: a row for each line, oldest first; ``truncated`` when a container wrote more than one read holds.
         :raises SourceQueryRejected: this specification is wrong.
-        :raises SourceError: the cluster cannot be read.
+        :raises SourceError: the cluster cannot be read, or a container's log.
         """
         from airflow_cd.hooks.kubernetes import Cluster
         from airflow_cd.http.family import SOURCE
@@ -73,8 +75,7 @@ class KubernetesLogs:
         warnings, truncated, cut, gone = [], False, False, bool(instances)
         for pod in sorted(set(instances)):
             log = read_pod(cluster, self.namespace, pod, self._wanted, window)
-            # Whatever else is said of a pod makes its log incomplete.
-            gone = gone and bool(log.warnings) and not log.truncated
+            gone = gone and log.gone
             rows += [(moment, pod, text, "", None) for moment, text in log.lines]
             warnings += log.warnings
             truncated, cut = truncated or log.truncated, cut or log.cut
@@ -86,6 +87,7 @@ class KubernetesLogs:
         query += f", container {', '.join(self._wanted)}" if self._wanted else ""
         return LogSample(identified_log_frame(rows), query, truncated, tuple(warnings), cut=cut)
 
+    @reads_answers
     def instances(self, window: Window) -> list[str]:
         """The pods of the namespace now, but for those whose work is done.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 PIECE = 16 * 1024
 """Bytes of a piece at most, of Docker's log drivers and of container runtimes on Kubernetes."""
 
-_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{9}Z ")
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{9}(?:Z|[+-]\d\d:\d\d) ")
 _SECONDS = 10.0  # within which a line is written
 _REPLACED = 16  # bytes by which a piece grows where a character was cut in two: Docker keeps no half ones
 

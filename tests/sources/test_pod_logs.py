@@ -30,8 +30,11 @@ class Pods:
     def __init__(self) -> None:
         self.containers: dict[str, dict[str, Any]] = {}
         self.annotations: dict[str, str] = {}
-        self.files: dict[tuple[str, bool], str] = {}
+        self.files: dict[tuple[str, bool], str | None] = {}
         self.gone = False
+        self.metadata: dict[str, Any] = {}
+        self.spec: dict[str, Any] = {}
+        self.status: dict[str, Any] = {}
 
     def every(self, path: str, **params: str) -> list[Any]:
         if "fieldSelector" not in params:
@@ -40,14 +43,19 @@ class Pods:
         if self.gone or params["fieldSelector"] != "metadata.name=web-1":
             return []
         pod = {
-            "metadata": {"annotations": self.annotations},
-            "spec": {"containers": [{"name": name} for name in self.containers]},
-            "status": {"containerStatuses": [{"name": name, **state} for name, state in self.containers.items()]},
+            "metadata": {"annotations": self.annotations, **self.metadata},
+            "spec": {"containers": [{"name": name} for name in self.containers], **self.spec},
+            "status": {
+                "containerStatuses": [{"name": name, **state} for name, state in self.containers.items()],
+                **self.status,
+            },
         }
         return [pod]
 
-    def content(self, path: str, params: dict[str, Any]) -> bytes:
+    def content(self, path: str, params: dict[str, Any]) -> bytes | None:
         whole = self.files.get((params["container"], params["previous"] == "true"), "")
+        if whole is None:
+            return None
         lines = [one for one in whole.splitlines(keepends=True) if one[:19] >= params.get("sinceTime", "")[:19]]
         return "".join(lines).encode()[: params["limitBytes"]]
 
