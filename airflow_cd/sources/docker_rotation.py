@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_cd.hooks.docker_output import blocks
 from airflow_cd.sources.rotation import begins_late, would_have_filled
 from airflow_cd.verification.samples import Window
 from airflow_cd.wording import counted
@@ -115,20 +117,21 @@ def _bytes(text: str) -> int:
 
 def _first(client: Any, container: str) -> datetime | None:
     """Time of the first line that there still is."""
-    stream = client.logs(container, stdout=True, stderr=True, timestamps=True, stream=True, follow=False)
-    chunk = next(iter(stream), b"")
-    # Closed by itself the stream leaves its socket behind.
-    getattr(stream, "_response", stream).close()
-    return stamped(chunk[:_LONGEST_STAMP].decode("utf-8", "replace").partition(" ")[0])
+    with closing(blocks(client, container, stdout=True, stderr=True)) as read:
+        head = b""
+        for block in read:
+            head += block
+            if len(head) >= _LONGEST_STAMP or b" " in head:
+                break
+    return stamped(head[:_LONGEST_STAMP].decode("utf-8", "replace").partition(" ")[0])
 
 
 def _holds(client: Any, container: str, least: int) -> bool:
     """Whether so many bytes of a log are kept."""
     size = 0
-    stream = client.logs(container, stdout=True, stderr=True, timestamps=True, stream=True, follow=False)
-    for chunk in stream:
-        size += len(chunk) + _AROUND
-        if size >= least:
-            getattr(stream, "_response", stream).close()
-            return True
+    with closing(blocks(client, container, stdout=True, stderr=True)) as read:
+        for block in read:
+            size += len(block) + block.count(b"\n") * _AROUND
+            if size >= least:
+                return True
     return False
