@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from airflow_cd.errors import SourceRejected, SourceUnauthorized, SourceUnavailable
@@ -17,7 +20,10 @@ MOST_BYTES = 64 * 1024 * 1024
 
 _SECONDS = 60.0
 _IGNORED = "ignoring file"
-_OTHERS = "not seeing messages from other users"
+_OWN = (Path("/run/log/journal"), Path("/var/log/journal"))
+_MACHINE = Path("/etc/machine-id")
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_ENDINGS = (".journal", ".journal~")
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,11 @@ class Entries:
     :param found: fields of each entry, by name.
     :param cut: whether there are more than are read at a time.
     :param ignored: what journalctl says of each file that it could not read, as of one that is corrupted.
-    :param others_hidden: whether this user may not read all files.
     """
 
     found: list[dict[str, Any]]
     cut: bool = False
     ignored: tuple[str, ...] = ()
-    others_hidden: bool = False
 
 
 def entries(directory: str, since: float, until: float, matches: Sequence[str]) -> Entries:
@@ -59,7 +63,7 @@ def entries(directory: str, since: float, until: float, matches: Sequence[str]) 
                     f"journalctl answered with something that is no entry: {line[:80]!r}.", next_step="See its version."
                 ) from error
     ignored = tuple(line.strip() for line in said.splitlines() if _IGNORED in line)
-    return Entries(found, cut, ignored, _OTHERS in said)
+    return Entries(found, cut, ignored)
 
 
 def values(directory: str, field: str) -> list[str]:
@@ -73,6 +77,41 @@ def values(directory: str, field: str) -> list[str]:
     return sorted(filter(None, content.decode("utf-8", "replace").split("\n")))
 
 
+def unreadable(directory: str) -> list[str]:
+    """Files of the journal that this user may not read, and folders of them.
+
+    journalctl leaves them out: it says so to people alone, not where it writes JSON, and to a user of the group
+    systemd-journal, which those of other hosts do not belong to, never.
+
+    :param directory: as of :func:`entries`.
+    """
+    own = _MACHINE.read_text().strip() if not directory and _MACHINE.is_file() else ""
+    closed: list[str] = []
+    for root in (Path(directory),) if directory else _OWN:
+        closed += _closed(root)
+        for folder in _listed(root):
+            if (folder.name == own if own else _ID.match(folder.name)) and folder.is_dir():
+                closed += _closed(folder)
+    return sorted(closed)
+
+
+def _closed(folder: Path) -> Iterator[str]:
+    """Files of a folder that this user may not read; the folder itself where it may not see them."""
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        yield str(folder)
+    for file in _listed(folder):
+        # One that is gone by now was renamed when it was full.
+        if file.suffix in _ENDINGS and not os.access(file, os.R_OK) and file.exists():
+            yield str(file)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
 def not_allowed(said: str) -> SourceUnauthorized:
     """The error for a journal that this user may not read.
 
@@ -80,7 +119,7 @@ def not_allowed(said: str) -> SourceUnauthorized:
     """
     return SourceUnauthorized(
         f"the journal may not be read: {ended(said)}",
-        next_step="Let the worker's user into the group systemd-journal.",
+        next_step="Let the worker's user into the group systemd-journal, or the one that the files belong to.",
     )
 
 
@@ -94,7 +133,7 @@ def _ran(directory: str, arguments: Sequence[str]) -> tuple[bytes, str]:
     where = [f"--directory={directory}"] if directory else []
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and matches are arguments of their own
-            # Not quietly: that would hide that there are files which this user may not read.
+            # Not quietly: that would hide that no file may be read.
             [command, "--no-pager", *where, *arguments],
             capture_output=True,
             timeout=_SECONDS,

@@ -76,13 +76,13 @@ class JournalLogs:
         warnings: list[str] = []
         queries: list[str] = []
         ignored: dict[str, None] = {}
-        truncated = cut = hidden = False
+        truncated = cut = False
         times = window.since.timestamp(), window.until.timestamp()
         for unit, names in self._units(sorted(set(instances))) if window.since < window.until else ():
             matches = [*self._matches(unit), "+", f"MESSAGE_ID={_SUPPRESSED}"]
             queries.append(f"journalctl {' '.join(matches)}")
             entries = journal.entries(self.directory, *times, matches)
-            cut, hidden = cut or entries.cut, hidden or entries.others_hidden
+            cut = cut or entries.cut
             ignored |= dict.fromkeys(entries.ignored)
             if entries.cut:
                 warnings.append(f"{unit} logged more than {journal.MOST_BYTES >> 20} MiB; the rest was left out.")
@@ -92,10 +92,10 @@ class JournalLogs:
         if ignored:
             truncated = True
             warnings.append(f"A part of the journal cannot be read: {ended(first_of(list(ignored), _LISTED))}")
-        if hidden and not records.rows:
-            raise journal.not_allowed("this user sees its own messages alone.")
-        if hidden:
-            warnings.append("The worker's user may not read every file of the journal: see the group systemd-journal.")
+        if queries and (closed := journal.unreadable(self.directory)):
+            if not records.rows:
+                raise journal.not_allowed(_may_not_open(closed))
+            warnings.append(f"A part of the journal is hidden: {_may_not_open(closed)} See the group systemd-journal.")
         if queries and not records.rows:
             warnings += self._nothing(sorted(set(instances)))
         query = "\n".join(queries) or "no query: no instance, or no time"
@@ -112,6 +112,14 @@ class JournalLogs:
         from airflow_cd.hooks import journal
 
         refuse(self.mistakes())
+        found = self._known()
+        if not found and (closed := journal.unreadable(self.directory)):
+            raise journal.not_allowed(_may_not_open(closed))
+        return found
+
+    def _known(self) -> list[str]:
+        from airflow_cd.hooks import journal
+
         if _INSTANCE not in self.unit:
             return journal.values(self.directory, "_HOSTNAME")
         before, _, behind = self.unit.partition(_INSTANCE)
@@ -142,7 +150,7 @@ class JournalLogs:
     def _nothing(self, names: Sequence[str]) -> Iterator[str]:
         from airflow_cd.hooks import journal
 
-        known = self.instances(Window(_EPOCH, _EPOCH))
+        known = self._known()
         units = journal.values(self.directory, "_SYSTEMD_UNIT")
         if _INSTANCE not in self.unit and self.unit not in units:
             hint = suggestion(self.unit, units) if units else "it has none at all."
@@ -200,6 +208,10 @@ class _Records:
             return False
         self._without_unit.add(str(entry.get("__CURSOR", "")))
         return processes is None or _process(entry) in processes
+
+
+def _may_not_open(closed: Sequence[str]) -> str:
+    return ended(f"this user may not open {first_of(closed, _LISTED)}")
 
 
 def _states(entry: Mapping[str, Any], unit: str) -> bool:

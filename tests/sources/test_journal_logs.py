@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -113,26 +114,65 @@ def test_a_file_that_is_broken_makes_the_window_incomplete(folder, tmp_path):
     assert warning.startswith(f"A part of the journal cannot be read: Journal file {broken} is truncated")
 
 
-@pytest.mark.parametrize(
-    "found", [b"", b'{"_SYSTEMD_UNIT": "shop.service", "_HOSTNAME": "web-1", "MESSAGE": "INFO x"}']
-)
-def test_files_that_the_user_may_not_read_are_said(monkeypatch, found):
-    hint = b"Hint: You are currently not seeing messages from other users and the system."
-    at = f', "__REALTIME_TIMESTAMP": "{round(WINDOW.since.timestamp() * 1e6)}"}}'.encode()
+@pytest.fixture
+def closed(folder, tmp_path, monkeypatch) -> Path:
+    """Journals of which the user may not read the one of web-2: journalctl leaves it out, and says nothing."""
+    name = "web-2.journal"
+    (tmp_path / "journal").mkdir()
+    shutil.copy(folder / "web-1.journal", tmp_path / "journal")
+    (tmp_path / "journal" / name).write_bytes(b"")
+    (tmp_path / "journal" / name).chmod(0)
+    may = os.access
+    # Whoever is root may read it.
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(name) and may(path, mode))
+    ran = journal.subprocess.run
 
-    def ran(command: Any, **_: Any) -> Any:
-        assert "--quiet" not in command  # which leaves out the hint
-        return subprocess.CompletedProcess([], 0, found[:-1] + at if found else b"", hint)
+    def leaving_out(command: list[str], **given: Any) -> Any:
+        shown = [f"--file={tmp_path}/journal/web-1.journal" if "--directory" in one else one for one in command]
+        return ran(shown, **given)
 
-    monkeypatch.setattr(journal.shutil, "which", lambda name: name)
-    monkeypatch.setattr(journal.subprocess, "run", ran)
-    if found:
-        sample = JournalLogs("shop.service").read(WINDOW, HOSTS)
-        assert len(sample.frame) == 1
-        assert "may not read every file of the journal: see the group systemd-journal" in sample.warnings[0]
-    else:
-        with pytest.raises(SourceUnauthorized, match="sees its own messages alone"):
-            JournalLogs("shop.service").read(WINDOW, HOSTS)
+    monkeypatch.setattr(journal.subprocess, "run", leaving_out)
+    return tmp_path / "journal"
+
+
+def test_files_that_the_user_may_not_read_are_said(closed):
+    sample = JournalLogs("shop.service", directory=str(closed)).read(WINDOW, ["web-1"])
+    assert len(sample.frame) == 240 + 4
+    [warning] = sample.warnings
+    assert warning.startswith(
+        f"A part of the journal is hidden: this user may not open {closed}/web-2.journal. See the"
+    )
+
+
+@pytest.mark.parametrize("unit", ["api.service", "shop@{instance}.service"])
+def test_nothing_is_no_answer_where_the_user_may_not_read_all(closed, unit):
+    source = JournalLogs(unit, directory=str(closed))
+    says = f"may not be read: this user may not open {closed}/web-2.journal.*group systemd-journal"
+    with pytest.raises(SourceUnauthorized, match=says):
+        source.read(WINDOW, HOSTS)
+
+
+def test_instances_of_a_unit_are_not_none_where_the_user_may_not_read_all(closed):
+    with pytest.raises(SourceUnauthorized, match="this user may not open"):
+        JournalLogs("shop@{instance}.service", directory=str(closed)).instances(WINDOW)
+
+
+def test_which_files_are_the_journals(tmp_path, monkeypatch):
+    machine = "3b2b2b2b2b2b4b2b8b2b2b2b2b2b2b2b"
+    names = [f"{machine}/system.journal", f"{machine}/user-1000@0.journal~", f"{machine}/readme.txt"]
+    names += [f"{'4' * 32}/system.journal", f"{machine}.backup/system.journal", "remote/web-1.journal"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.is_dir() and may(path, mode))
+    assert journal.unreadable(str(tmp_path)) == [f"{tmp_path}/{name}" for name in (names[0], names[1], names[3])]
+    monkeypatch.setattr(journal, "_OWN", (tmp_path, tmp_path / "nothing"))
+    monkeypatch.setattr(journal, "_MACHINE", tmp_path / "machine-id")
+    (tmp_path / "machine-id").write_text(f"{machine}\n")
+    assert journal.unreadable("") == [f"{tmp_path}/{name}" for name in names[:2]]
+    monkeypatch.undo()
+    assert journal.unreadable(str(tmp_path)) == []
 
 
 def test_without_the_command_or_the_right(monkeypatch):
