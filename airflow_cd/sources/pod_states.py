@@ -108,7 +108,7 @@ def run_ended(pod: Object, state: Object) -> datetime | None:
 
 
 def why_it_waits(pod: Object, state: Object, now: datetime) -> str:
-    """Why a container does not run; ``""`` where it is only being made.
+    """Why a container does not run; ``""`` where it is only being made, or started again.
 
     :param pod: as the API has it.
     :param state: as of :func:`has_a_run_besides`.
@@ -116,10 +116,12 @@ def why_it_waits(pod: Object, state: Object, now: datetime) -> str:
     """
     waiting = (state.get("state") or {}).get("waiting") or {}
     last = (state.get("lastState") or {}).get("terminated") or {}
+    reason = str(waiting.get("reason") or "")
     if last:
         said = f" ({_words(last)})" if last.get("reason") else ""
-        return f"{waiting.get('reason') or 'waiting'}: its last run ended with code {last.get('exitCode')}{said}"
-    if str(waiting.get("reason") or "") not in _UNDER_WAY:
+        end = f"{reason}: its last run ended with code {last.get('exitCode')}{said}"
+        return "" if reason in _UNDER_WAY else end
+    if reason not in _UNDER_WAY:
         return _words(waiting)
     if said := next(_troubles_before(pod), ""):
         return said

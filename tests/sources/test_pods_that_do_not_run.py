@@ -55,6 +55,15 @@ def test_a_pod_that_is_just_being_made_is_not_worth_a_word(pods):
     assert read().warnings == ()
 
 
+@pytest.mark.parametrize("state", [{}, {"waiting": {"reason": "ContainerCreating"}}, FAILED])
+def test_a_container_between_two_runs_is_not_worth_a_word(pods, state):
+    pods.containers = {"shop": {"restartCount": 1, "state": state, "lastState": FAILED}}
+    pods.files = {("shop", True): line(61, "INFO started")}
+    sample = read()
+    assert len(sample.frame) == 1
+    assert sample.warnings == ()
+
+
 def test_a_pod_that_no_node_takes(pods):
     pods.spec = {"containers": [{"name": "shop"}]}
     unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
