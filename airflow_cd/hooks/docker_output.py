@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 _BLOCK = 64 * 1024
 
 
-def blocks(client: Any, container: str, **asked: Any) -> Iterator[bytes]:
+def blocks(client: Any, container: str, **asked: Any) -> Generator[bytes, None, None]:
     """Read a container's log with stamps until its end, block by block.
 
     :param client: of the Docker host, the SDK's.
