@@ -1,60 +1,194 @@
-"""By how much counters of Prometheus have grown, and which of those that appear counted before anybody looked."""
+"""By how much counters of Prometheus have grown, and what those have counted that appear.
+
+A series appears because something happened for the first time, because its process did, because an exporter that
+forgets what is idle has it again, or because somebody gave its target other labels. In the first two cases all that it
+holds has happened since it was looked at last; in the others next to nothing has, whatever it holds.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
-_YOUNG_BUCKETS, _YOUNG = 10.0, 100.0  # what a process may have counted before it was scraped first
+_YOUNG_BUCKETS, _YOUNG = 10.0, 100.0  # what may have been counted before it was scraped first
 
 Place = tuple[str, str, int]
 """Instance, group, and the number of the bucket."""
+Key = tuple[Place, str]
+"""Place, and the end of a histogram's bucket; ``""`` for what is none."""
 
 
 @dataclass
 class Grown:
-    """By how much something has grown, by instance, group and bucket.
+    """By how much something has grown.
 
     :param known: of series that were there before.
     :param new: of series that appeared, since 0.
+    :param unsure: where what was counted is no number.
     """
 
-    known: dict[Place, float] = field(default_factory=dict)
-    new: dict[Place, float] = field(default_factory=dict)
+    known: dict[Key, float] = field(default_factory=dict)
+    new: dict[Key, float] = field(default_factory=dict)
+    unsure: set[Key] = field(default_factory=set)
+
+
+@dataclass
+class Appeared:
+    """What is known of series that appeared.
+
+    :param back: by how much those have grown that were there an hour before at most.
+    :param fresh: what all others hold.
+    :param old: what series hold that were there just before.
+    :param living: instances of which such a series goes on, with the number of the bucket that it is seen in.
+    :param heard: when such series were heard of last, by instance and bucket, in seconds.
+    :param heard_new: when those that appeared were.
+    """
+
+    back: dict[Key, float] = field(default_factory=dict)
+    fresh: dict[Key, float] = field(default_factory=dict)
+    old: dict[Key, float] = field(default_factory=dict)
+    living: set[tuple[str, int]] = field(default_factory=set)
+    heard: dict[tuple[str, int], float] = field(default_factory=dict)
+    heard_new: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def goes_on(self, instance: str, number: int) -> bool:
+        """Whether series were there both before some appeared and with them.
+
+        :param instance: whose.
+        :param number: of the bucket.
+        """
+        at = (instance, number)
+        # Of one that dies at once no later bucket tells.
+        beside = at in self.heard and self.heard[at] >= self.heard_new.get(at, math.inf)
+        return beside or (instance, number + 1) in self.living
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What happened.
+
+    :param values: how much, by place.
+    :param unsure: places where a part of it is no number; of these there is no value.
+    """
+
+    values: dict[Place, float]
+    unsure: set[Place]
+
+    @classmethod
+    def of(cls, values: Mapping[Key, float], unsure: Collection[Key]) -> Counted:
+        """What happened where nothing is the end of a histogram's bucket.
+
+        :param values: how much.
+        :param unsure: where a part of it is no number.
+        """
+        places = {place for place, _ in unsure}
+        return cls({place: value for (place, _), value in values.items() if place not in places}, places)
+
+
+class How(Enum):
+    """What counts of series that appear."""
+
+    FROM_ZERO = "all that they hold"
+    COMPARED = "what they hold more than they did when they were there last"
+    RENAMED = "what they hold more than the series that they continue under other labels"
+    LEFT_OUT = "nothing, as it is not known since when they count"
 
 
 class Accepted:
-    """Of which instances it is known since when they count: all but those that were there before anybody looked.
+    """Since when the series count that appear, by instance and bucket.
 
     :param requests: of all of them.
+    :param appeared: what is known of those that appeared; nothing where none did.
+    :ivar left_out: instances whose requests are left out, with the numbers of the buckets, unless the next look knows
+        more of them.
     """
 
-    def __init__(self, requests: Grown) -> None:
-        self._known: dict[tuple[str, int], float] = {}
-        self._new: dict[tuple[str, int], float] = {}
-        for into, found in ((self._known, requests.known), (self._new, requests.new)):
-            for (instance, _, number), value in found.items():
-                into[instance, number] = into.get((instance, number), 0.0) + value
+    def __init__(self, requests: Grown, appeared: Appeared) -> None:
+        self.left_out: set[tuple[str, int]] = set()
+        self._appeared = appeared
+        self._known = _by_instance(requests.known)
+        self._new: dict[tuple[str, int], dict[Key, float]] = {}
+        for key, value in requests.new.items():
+            self._new.setdefault(_at(key), {})[key] = value
+        self._how = {at: self._decided(at, held) for at, held in self._new.items()}
 
-    def is_new(self, place: Place) -> bool:
-        """Whether what a series has that appears in this bucket has happened in it.
+    def how(self, place: Place) -> How:
+        """What counts of the series that appear in a place.
 
         :param place: of the series.
         """
         instance, _, number = place
-        if (instance, number) in self._known:
-            return True
-        following = self._known.get((instance, number + 1))
-        if following is None:
-            return False  # the next look knows
-        return self._new.get((instance, number), 0.0) <= _YOUNG_BUCKETS * following + _YOUNG
+        at = (instance, number)
+        if at not in self._how:
+            known = at in self._known or (instance, number + 1) in self._known
+            return How.FROM_ZERO if known else How.LEFT_OUT
+        return self._how[at]
 
-    def sums(self, grown: Grown) -> dict[Place, float]:
-        """What happened in each bucket.
+    def compared(self, keys: Collection[Key]) -> set[Key]:
+        """Of which of these it takes :class:`Appeared` to say what counts.
+
+        :param keys: of series that appear.
+        """
+        return {key for key in keys if self.how(key[0]) in (How.COMPARED, How.RENAMED)}
+
+    def sums(self, grown: Grown, appeared: Appeared) -> dict[Key, float]:
+        """What happened.
 
         :param grown: by how much something has grown.
+        :param appeared: what is known of those of its series that appeared, as far as :meth:`compared` asks for it.
         """
         found = dict(grown.known)
-        for place, value in grown.new.items():
-            if self.is_new(place):
-                found[place] = found.get(place, 0.0) + value
-        return found
+        for key, value in grown.new.items():
+            found[key] = found.get(key, 0.0) + _counted(self.how(key[0]), key, value, appeared)
+        left_out = {key for key in grown.new if key not in grown.known and self.how(key[0]) is How.LEFT_OUT}
+        return {key: value for key, value in found.items() if key not in left_out}
+
+    def _decided(self, at: tuple[str, int], held: dict[Key, float]) -> How:
+        instance, number = at
+        if not any(held.values()):
+            return How.FROM_ZERO
+        following = self._known.get((instance, number + 1))
+        if at not in self._known and following is None:
+            return How.LEFT_OUT  # the next look knows
+        how = self._kind(at, held)
+        happened = sum(_counted(how, key, value, self._appeared) for key, value in held.items())
+        around = max(self._known.get((instance, one), 0.0) for one in (number - 1, number, number + 1))
+        if happened <= _YOUNG_BUCKETS * around + _YOUNG:
+            return how
+        if at in self._known or how is not How.FROM_ZERO:
+            # Of a process that is scraped for the first time nobody expects what it had done before.
+            self.left_out.add(at)
+        return How.LEFT_OUT
+
+    def _kind(self, at: tuple[str, int], held: dict[Key, float]) -> How:
+        instance, number = at
+        old = {key: value for key, value in self._appeared.old.items() if _at(key) == at and value > 0}
+        # Where others of its series go on, one that appears is of something that has never happened before.
+        ended = old and not self._appeared.goes_on(instance, number)
+        if ended and all(held.get(key, 0.0) >= value for key, value in old.items()):
+            return How.RENAMED
+        return How.COMPARED if any(key in self._appeared.back for key in held) else How.FROM_ZERO
+
+
+def _counted(how: How, key: Key, value: float, appeared: Appeared) -> float:
+    if how is How.LEFT_OUT:
+        return 0.0
+    if how is How.RENAMED:
+        return max(0.0, value - appeared.old.get(key, 0.0))
+    if how is How.COMPARED:
+        return appeared.back.get(key, 0.0) + appeared.fresh.get(key, 0.0)
+    return value
+
+
+def _at(key: Key) -> tuple[str, int]:
+    (instance, _, number), _ = key
+    return instance, number
+
+
+def _by_instance(values: dict[Key, float]) -> dict[tuple[str, int], float]:
+    found: dict[tuple[str, int], float] = {}
+    for key, value in values.items():
+        found[_at(key)] = found.get(_at(key), 0.0) + value
+    return found

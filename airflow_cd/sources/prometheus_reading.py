@@ -2,8 +2,8 @@
 
 How much a counter has grown is what it held last in a bucket less what it held last in the one before: no increase
 falls between two buckets, and none is extrapolated. ``rate`` and ``increase`` do both, and see nothing of what a
-counter held when it was scraped first (prometheus/prometheus#3886). A counter that falls began again at 0. One that
-appears counts from 0, unless its instance appears as well and has counted for longer than anybody has looked.
+counter held when it was scraped first (prometheus/prometheus#3886). A counter that falls began again at 0. What one
+holds that appears is looked into: see :mod:`~airflow_cd.sources.prometheus_growth`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_cd.durations import format_duration
@@ -19,15 +18,25 @@ from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.distributions import Distribution, differing, shape_of, shared_ends
 from airflow_cd.sources.moving_means import LOOKED_BACK, in_buckets
-from airflow_cd.sources.prometheus_growth import Accepted, Grown, Place
+from airflow_cd.sources.prometheus_counters import (
+    BACK,
+    FRESH,
+    GROWN,
+    HEARD,
+    HEARD_NEW,
+    LIVING,
+    OLD,
+    PART,
+    Counter,
+)
+from airflow_cd.sources.prometheus_growth import Accepted, Appeared, Counted, Grown, How, Key, Place
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
     from airflow_cd.sources.prometheus_signals import Level, Traffic
 
-_LOOKBACK = timedelta(minutes=5)
 _STATUS = "[1-5]([0-9]{2}|[xX]{2})?( .*)?"
-_PART, _GROWN, _NEW = "airflow_cd_part", "grown", "new"
+_END = "le"  # label of a classic histogram's buckets
 
 Row = tuple[Any, str, str, str, float, int, float]
 
@@ -66,28 +75,29 @@ class Reader:
         """
         native, inside = traffic.counts_natively(there), traffic.measures_natively(there)
         name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
-        counted = self.grown(name, traffic.where, part=part)
-        accepted = Accepted(counted)
-        requests = accepted.sums(counted)
+        accepted, counted = self._accepted(name, traffic.where, part=part)
+        requests = counted.values
         failed: dict[Place, float] = {}
+        unsure = set(counted.unsure)
         for before, matcher in enumerate(traffic.errors):
             # One request may say it under several names, and has failed once.
             others = map(promql.negated, traffic.errors[:before])
-            matched = self.grown(name, traffic.where, matcher, *others, part=part)
-            for place, more in accepted.sums(matched).items():
+            matched = self._happened(accepted, name, traffic.where, matcher, *others, part=part)
+            unsure |= matched.unsure
+            for place, more in matched.values.items():
                 failed[place] = failed.get(place, 0.0) + more
-        sums: dict[Place, float] = {}
+        sums: Mapping[Place, float] = {}
         shapes: dict[Place, tuple[float, float]] = {}
         if inside:
-            sums = accepted.sums(self.grown(traffic.durations, traffic.where, part="histogram_sum"))
+            sums = self._happened(accepted, traffic.durations, traffic.where, part="histogram_sum").values
             shapes = self._native_shapes(traffic.durations, traffic.where, accepted) if percentile else {}
         elif f"{traffic.durations}_sum" in there:
-            sums = accepted.sums(self.grown(f"{traffic.durations}_sum", traffic.where))
+            sums = self._happened(accepted, f"{traffic.durations}_sum", traffic.where).values
         if percentile and f"{traffic.durations}_bucket" in there:
             shapes = self._shapes(f"{traffic.durations}_bucket", traffic.where, accepted)
         for place, number in requests.items():
             count = round(number)
-            if count <= 0 or not self._inside(place):
+            if count <= 0 or not self._inside(place) or place in unsure:
                 continue
             for metric, value, deviation in _measured(
                 number, failed.get(place, 0.0) if traffic.errors else None, sums.get(place), shapes.get(place), traffic
@@ -107,7 +117,7 @@ class Reader:
             matcher = f"{label}=~{promql.quoted(_STATUS)}"
             grown = self.grown(name, traffic.where, matcher, part=part)
             # Also a status that nothing has had: a release may leave every request without an answer.
-            found |= {place[0] for part_of in (grown.known, grown.new) for place in part_of}
+            found |= {place[0] for part_of in (grown.known, grown.new, grown.unsure) for place, _ in part_of}
         return found
 
     def level(self, level: Level, requests: Mapping[tuple[Any, str, str], int]) -> Iterator[Row]:
@@ -117,7 +127,7 @@ class Reader:
         :param requests: of each time, instance and group, which say how many a duration is of.
         """
         if level.how == "mean":
-            width = promql_duration(self.buckets.width)
+            width = format_duration(self.buckets.width)
             selected = self._selector(level.name, level.where)
             found = self._places(self._asked(f"sum by ({self._by()}) (avg_over_time({selected}[{width}]))"))
         elif level.how == "moving mean":
@@ -125,15 +135,14 @@ class Reader:
             queries = [f"sum by ({by}) ({self._selector(name, level.where)})" for name in level.names]
             means, totals = (self._places(self._asked(query, earlier=LOOKED_BACK)) for query in queries)
             found = in_buckets(means, totals, level.window)
+        elif level.how == "events":
+            found = self._accepted(level.name, level.where)[1].values
         else:
-            grown = self.grown(level.name, level.where)
-            found = dict(grown.known)
+            found = {place: value for (place, _), value in self.grown(level.name, level.where).known.items()}
             if level.how == "rate":
                 found = {place: value / self.buckets.seconds for place, value in found.items()}
-            elif level.how == "events":
-                found = Accepted(grown).sums(grown)
             else:
-                whole = self.grown(level.of, level.where).known
+                whole = {place: value for (place, _), value in self.grown(level.of, level.where).known.items()}
                 found = {place: value / whole[place] for place, value in found.items() if whole.get(place, 0.0) > 0}
         for place, value in found.items():
             if self._inside(place) and math.isfinite(value):
@@ -144,48 +153,89 @@ class Reader:
                 if row[5]:
                     yield row
 
-    def grown(self, name: str, *where: str, part: str = "") -> Grown:
+    def grown(self, name: str, *where: str, part: str = "", ends: bool = False) -> Grown:
         """By how much counters have grown.
 
         :param name: of the metric.
         :param where: matchers.
         :param part: function that takes a counter out of a native histogram; none (``""``) by default.
+        :param ends: whether each end of a classic histogram's buckets is a counter of its own; False by default.
         """
         grown = Grown()
-        for (place, _), value, kind in self._grown(name, where, (), part):
-            into = grown.known if kind == _GROWN else grown.new
-            into[place] = into.get(place, 0.0) + value
+        # One more than is wanted: what an instance counts next says what its new series can have counted.
+        answer = self._asked(self._counter(name, where, part, ends).growth, more=1)
+        for key, value, kind in self._counted(answer):
+            if math.isfinite(value):
+                into = grown.known if kind == GROWN else grown.new
+                into[key] = into.get(key, 0.0) + value
+            else:
+                grown.unsure.add(key)
+        if unsure := sorted({place[0] for place, _ in grown.unsure if self._inside(place)}):
+            note = f"{name} of {_listed(unsure)} is no number (NaN) at times; what it counted just then is left out."
+            self.notes += [note] if note not in self.notes else []
         return grown
 
-    def _grown(
-        self, name: str, where: Sequence[str], labels: Sequence[str], part: str = ""
-    ) -> Iterator[tuple[tuple[Place, Sequence[str]], float, str]]:
-        # One more than is wanted: what a new instance counts next says whether it is new.
-        for one in self._asked(self._growth(name, where, labels, part), more=1).series:
+    def _appeared(self, name: str, where: Sequence[str], part: str, ends: bool, keys: Collection[Key]) -> Appeared:
+        """What is known of series that have appeared, which is asked only where some have.
+
+        Not among the queries that are shown: it is asked now and then.
+        """
+        appeared = Appeared()
+        if not keys:
+            return appeared
+        numbers = [place[2] for place, _ in keys]
+        counter = self._counter(name, where, part, ends, names=sorted({place[0] for place, _ in keys}))
+        first = self.buckets.first.timestamp() + (min(numbers) + 1) * self.buckets.seconds
+        # Which series go on is seen in the bucket that follows.
+        answer = self.hook.range(counter.appearance, first, max(numbers) - min(numbers) + 2, self.buckets.seconds)
+        parts = {BACK: appeared.back, FRESH: appeared.fresh, OLD: appeared.old}
+        times = {HEARD: appeared.heard, HEARD_NEW: appeared.heard_new}
+        for (place, end), value, kind in self._counted(answer):
+            at = (place[0], place[2])
+            if kind == LIVING:
+                appeared.living.add(at)
+            elif kind in times:
+                times[kind][at] = max(value, times[kind].get(at, 0.0))
+            elif math.isfinite(value):
+                into = parts[kind]
+                into[place, end] = into.get((place, end), 0.0) + value
+        return appeared
+
+    def _accepted(self, name: str, *where: str, part: str = "") -> tuple[Accepted, Counted]:
+        """Since when the series of a counter of requests or events count, and what they have counted."""
+        grown = self.grown(name, *where, part=part)
+        held = {key for key, value in grown.new.items() if value > 0}
+        appeared = self._appeared(name, where, part, False, held)
+        accepted = Accepted(grown, appeared)
+        inside = {instance for instance, number in accepted.left_out if 0 <= number < self.buckets.number}
+        if left_out := sorted(inside):
+            self.notes.append(
+                f"Series of {name} of {_listed(left_out)} appeared with more than they can have counted since the "
+                "bucket before: they were away for more than an hour, or have got other labels. What they held is left "
+                "out."
+            )
+        return accepted, Counted.of(accepted.sums(grown, appeared), grown.unsure)
+
+    def _happened(self, accepted: Accepted, name: str, *where: str, part: str = "") -> Counted:
+        grown = self.grown(name, *where, part=part)
+        appeared = self._appeared(name, where, part, False, accepted.compared(grown.new))
+        return Counted.of(accepted.sums(grown, appeared), grown.unsure)
+
+    def _counted(self, answer: PromAnswer) -> Iterator[tuple[Key, float, str]]:
+        for one in answer.series:
             instance = self._instance(one.labels)
             if instance is None:
                 continue
-            for end, value in one.points:
-                place = (instance, one.labels.get(self.group_by, ""), self.buckets.number_of(end))
-                more = [one.labels.get(label, "") for label in labels]
-                yield (place, more), value, one.labels.get(_PART, "")
+            group, end, kind = (one.labels.get(label, "") for label in (self.group_by, _END, PART))
+            for at, value in one.points:
+                yield ((instance, group, self.buckets.number_of(at)), end), value, kind
 
-    def _growth(self, name: str, where: Sequence[str], labels: Sequence[str], part: str) -> str:
-        width, looked = promql_duration(self.buckets.width), promql_duration(max(_LOOKBACK, 2 * self.buckets.width))
-        selected = self._selector(name, *where)
-        now, before = f"last_over_time({selected}[{looked}])", f"last_over_time({selected}[{looked}] offset {width})"
-        if labels:
-            # Ends of buckets that a process before has had, and no process has any more, are none of what it measures.
-            now = selected
-        if part:
-            # Over a range, old versions take a native histogram for the number 0.
-            now, before = f"{part}({selected})", f"{part}({selected} offset {width})"
-        same = f"((({now} - {before}) unless (resets({selected}[{width}]) > 0)) >= 0 or ({now} and {before}))"
-        by = self._by(*labels)
-        parts = ((_GROWN, f"sum by ({by}) ({same})"), (_NEW, f"sum by ({by}) ({now} unless {before})"))
-        return " or ".join(
-            f'label_replace({query}, "{_PART}", "{kind}", "{self.label}", ".*")' for kind, query in parts
-        )
+    def _counter(
+        self, name: str, where: Sequence[str], part: str, ends: bool, names: Collection[str] | None = None
+    ) -> Counter:
+        selected = self._selector(name, *where, names=names)
+        by = self._by(_END) if ends else self._by()
+        return Counter(selected, self.label, by, self.buckets.width, part, ends)
 
     def _native_shapes(self, name: str, where: str, accepted: Accepted) -> dict[Place, tuple[float, float]]:
         """As :meth:`_shapes`, of a native histogram: series by series, as old versions subtract none from another."""
@@ -198,7 +248,7 @@ class Reader:
             for number in range(self.buckets.number):
                 place = (instance, one.labels.get(self.group_by, ""), number)
                 now, before = held.get(number), held.get(number - 1)
-                if now is None or (before is None and not accepted.is_new(place)):
+                if now is None or (before is None and accepted.how(place) is not How.FROM_ZERO):
                     continue
                 grown = now if before is None else now.less(before)
                 if grown is not None:
@@ -208,11 +258,13 @@ class Reader:
 
     def _shapes(self, name: str, where: str, accepted: Accepted) -> dict[Place, tuple[float, float]]:
         """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
+        grown = self.grown(name, where, ends=True)
+        appeared = self._appeared(name, (where,), "", True, accepted.compared(grown.new))
+        unsure = {place for place, _ in grown.unsure}
         cumulative: dict[Place, dict[float, float]] = {}
-        for (place, (bound,)), value, kind in self._grown(name, (where,), ("le",)):
-            if kind == _GROWN or accepted.is_new(place):
-                own = cumulative.setdefault(place, {})
-                own[float(bound)] = own.get(float(bound), 0.0) + value
+        for (place, end), value in accepted.sums(grown, appeared).items():
+            if place not in unsure:
+                cumulative.setdefault(place, {})[float(end)] = value
         cumulative = {place: own for place, own in cumulative.items() if max(own.values()) > 0}
         shared = shared_ends(cumulative.values())
         if any(len(own) > len(shared) for own in cumulative.values()):
@@ -255,8 +307,9 @@ class Reader:
                 )
                 return
 
-    def _selector(self, name: str, *where: str) -> str:
-        return promql.selector(name, self.where, *where, promql.one_of(self.label, sorted(self.names)))
+    def _selector(self, name: str, *where: str, names: Collection[str] | None = None) -> str:
+        chosen = sorted(self.names if names is None else names)
+        return promql.selector(name, self.where, *where, promql.one_of(self.label, chosen))
 
     def _by(self, *more: str) -> str:
         return ", ".join(filter(None, (self.label, self.group_by, *more)))
@@ -292,9 +345,5 @@ def _measured(
         yield "response_time.p95", percentile * unit, math.nan
 
 
-def promql_duration(length: timedelta) -> str:
-    """A duration as PromQL writes it.
-
-    :param length: of a millisecond or more.
-    """
-    return format_duration(length)
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} others" if len(names) > 5 else "")

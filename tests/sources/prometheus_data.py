@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
+from collections.abc import Callable
 
 from airflow_cd.verification.samples import Window
 from tests.sources.metric_servers import Scraped
@@ -75,6 +76,50 @@ def odd(scraped: Scraped) -> None:
             scraped.add(f"{base}_bucket", short, **own, le=str(end).replace("inf", "+Inf"))
 
 
+def appearing(scraped: Scraped) -> None:
+    """Processes that have served a request a second for hours, and whose series appear at a time of their own."""
+    at_last = END - 150.0
+
+    def add(begin: float, until: float, count: Callable[[float], float], **labels: str) -> None:
+        samples = [(at, count(at)) for at in scrapes(begin, until)]
+        scraped.add("http_requests_total", samples, job="appearing", **labels)
+
+    def served(at: float) -> float:
+        return math.floor(at - BEGIN)
+
+    for instance in ("back-1", "days-1", "first-1", "other-route-1"):
+        add(BEGIN, END, served, instance=instance, code="200", route="/")
+    # An exporter that forgets what is idle: one more error after 22 minutes, and after more than an hour.
+    for instance, until in (("back-1", END - 1500.0), ("days-1", END - 3600.0 - 900.0)):
+        add(BEGIN, until, lambda _: 500.0, instance=instance, code="500", route="/")
+        add(at_last, END, lambda _: 501.0, instance=instance, code="500", route="/")
+    # The first errors there have ever been; elsewhere those of one route end just then.
+    add(at_last, END, lambda _: 45.0, instance="first-1", code="500", route="/")
+    add(BEGIN, at_last, lambda _: 2.0, instance="other-route-1", code="500", route="/a")
+    add(at_last, END, lambda _: 3.0, instance="other-route-1", code="500", route="/b")
+    # The same process under another label of its target.
+    for role, begin, until in (("canary", BEGIN, at_last), ("stable", at_last, END)):
+        add(begin, until, served, instance="renamed-1", code="200", role=role)
+        add(begin, until, lambda _: 400.0, instance="renamed-1", code="500", role=role)
+    # Another process, which the label of its target tells as well.
+    add(BEGIN, at_last, served, instance="replaced-1", code="200", version="1")
+    add(BEGIN, at_last, lambda _: 2.0, instance="replaced-1", code="500", version="1")
+    add(at_last, END, lambda at: math.floor(at - at_last) + 10.0, instance="replaced-1", code="200", version="2")
+    add(at_last, END, lambda _: 7.0, instance="replaced-1", code="500", version="2")
+    # It fails as soon as it is asked for anything, and is gone.
+    add(at_last - 30.0, at_last + 10.0, lambda _: 3.0, instance="died-1", code="200")
+    add(at_last, at_last + 10.0, lambda _: 5.0, instance="died-1", code="500")
+    # Nobody could scrape it for ten minutes.
+    for begin, until in ((BEGIN, at_last - 600.0), (at_last, END)):
+        add(begin, until, served, instance="away-1", code="200")
+    # Its durations too are told under another label.
+    renamed = Scraped()
+    otel(renamed, "renamed-2")
+    for name, labels, samples in renamed.series:
+        scraped.add(name, [one for one in samples if one[0] < at_last], **labels, role="canary")
+        scraped.add(name, [one for one in samples if one[0] >= at_last], **labels, role="stable")
+
+
 def everything() -> Scraped:
     scraped = Scraped()
     otel(scraped, "shop-1:8080")
@@ -94,6 +139,7 @@ def everything() -> Scraped:
         of_one = {"instance": "jobs-1", "code": "200", "job": job}
         scraped.add("http_requests_total", [(at, at - BEGIN) for at in scrapes(BEGIN, END)], **of_one)
     odd(scraped)
+    appearing(scraped)
     # It has failed three times before it is scraped for the first time, and never again.
     late = scrapes(END - 240.0, END)
     scraped.add("http_requests_total", [(at, 5.0 + n) for n, at in enumerate(late)], instance="new-1", code="200")

@@ -43,6 +43,12 @@ def address(tmp_path_factory) -> Any:
                 labels = {"__name__": NAME, "instance": instance, "job": "shop", "http_response_status_code": code}
                 series.append((labels, samples(share, begin, reset)))
             remote_write.write(url, series)
+        # Its target has another label since: the series end, and others go on.
+        for code, share in (("200", 0.9), ("503", 0.1)):
+            labels = {"__name__": NAME, "instance": "renamed-1", "job": "shop", "http_response_status_code": code}
+            held, at_last = samples(share, BEGIN), len(scrapes(END - 240.0, END))
+            remote_write.write(url, [({**labels, "role": "canary"}, held[:-at_last])])
+            remote_write.write(url, [({**labels, "role": "stable"}, held[-at_last:])])
         yield url
 
 
@@ -89,6 +95,15 @@ def test_a_histogram_that_begins_again_or_is_new_counts_from_0(source):
     sums = frame[frame["metric"] == "throughput"].groupby("instance")["value"].sum()
     assert sums["shop-2"] == pytest.approx(1200, abs=40)
     assert sums["new-1"] == pytest.approx(480, abs=40)
+
+
+def test_a_histogram_under_another_label_has_not_done_it_all_now(source):
+    frame = source.read(WINDOW, ["renamed-1"]).frame
+    of = {name: frame[frame["metric"] == name]["value"] for name in set(frame["metric"])}
+    assert sum(of["throughput"]) == pytest.approx(1200, abs=40)
+    assert sum(of["error_rate"]) == pytest.approx(120, abs=10)
+    assert max(of["throughput"]) <= 70
+    assert of["response_time"].between(149, 151).all()
 
 
 def test_a_query_for_one_names_what_makes_a_number_of_it(source):

@@ -197,6 +197,67 @@ class TestCounting:
         assert set(levels.read(WINDOW, ["shop-1"]).frame["value"]) == {1.0}
 
 
+class TestSeriesThatAppear:
+    """What has happened, however long their processes had counted before."""
+
+    @pytest.mark.parametrize(
+        ("instance", "errors", "requests"),
+        [
+            ("first-1", 45, 600 + 45),
+            ("other-route-1", 3, 600 + 3),
+            ("back-1", 1, 600 + 1),
+            ("renamed-1", 0, 600),
+            ("died-1", 5, 3 + 5),
+            # Of the old process until its last scrape, of the new one until END - 12.
+            ("replaced-1", 7, 450 + 10 + 135 + 3 + 7),
+        ],
+    )
+    def test_each_request_counts_once(self, server, instance, errors, requests):
+        sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, [instance])
+        assert sum(values(sample, "error_rate").values()) == errors
+        assert sum(values(sample, "throughput").values()) == requests
+        assert max(values(sample, "throughput").values()) <= 30 + 45
+        assert sample.warnings == ()
+
+    def test_what_cannot_be_known_to_have_happened_now_is_left_out_and_said(self, server):
+        sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["days-1", "first-1"])
+        errors = sample.frame[sample.frame["metric"] == "error_rate"].groupby("instance")["value"].sum()
+        assert dict(errors) == {"days-1": 0, "first-1": 45}
+        assert sum(values(sample, "throughput").values()) == 1200 + 45
+        [warning] = sample.warnings
+        assert "Series of http_requests_total of days-1 appeared with more than they can have counted" in warning
+
+    def test_what_a_process_did_while_nobody_could_scrape_it_is_not_all_of_its_life(self, server):
+        sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["away-1"])
+        assert sum(values(sample, "throughput").values()) <= 150 + 15 + 600
+
+    def test_durations_under_another_label_are_those_of_the_bucket(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["renamed-2"])
+        assert max(values(sample, "throughput").values()) <= 62
+        assert list(values(sample, "response_time").values()) == pytest.approx([100.0] * 20, abs=1)
+        assert list(values(sample, "response_time.p95").values()) == pytest.approx([235.0] * 20, abs=3)
+
+    def test_looks_at_every_bucket_agree_with_one_at_all(self, server):
+        source, names = PrometheusMetrics("http", where='job="appearing"'), ["first-1", "back-1", "renamed-1"]
+        whole = values(source.read(WINDOW, names), "error_rate")
+        found: dict[Any, float] = {}
+        for at in range(0, 600, 30):
+            found |= values(source.read(Window(moment(at), moment(at + 30)), names), "error_rate")
+        assert found == whole
+
+    def test_more_is_asked_only_where_a_series_has_appeared(self, server, monkeypatch):
+        asked: list[str] = []
+        sent = PrometheusHook.range
+        monkeypatch.setattr(
+            PrometheusHook, "range", lambda hook, query, *more: asked.append(query) or sent(hook, query, *more)
+        )
+        source = PrometheusMetrics("http", where='job="appearing"')
+        source.read(Window(moment(0), moment(300)), ["first-1"])
+        assert not [query for query in asked if '"back"' in query]
+        source.read(Window(moment(300), moment(600)), ["first-1"])
+        assert len([query for query in asked if '"back"' in query]) == 1
+
+
 class TestWords:
     """What a person reads who has written something wrong."""
 
