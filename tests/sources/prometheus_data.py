@@ -112,6 +112,14 @@ def appearing(scraped: Scraped) -> None:
     # Nobody could scrape it for ten minutes.
     for begin, until in ((BEGIN, at_last - 600.0), (at_last, END)):
         add(begin, until, served, instance="away-1", code="200")
+    # The last sample of one bucket is no number, and the durations of another are none any more.
+    times = scrapes(BEGIN, END)
+    once = [(at, math.nan if abs(at - at_last + 12.0) < 2 else served(at)) for at in times]
+    scraped.add("http_requests_total", once, job="appearing", instance="nan-1", code="200")
+    add(BEGIN, END, served, instance="nan-1", code="500")
+    base, own = "http_server_request_duration_seconds", {"instance": "nan-2", "http_response_status_code": "200"}
+    scraped.add(f"{base}_count", [(at, served(at)) for at in times], **own)
+    scraped.add(f"{base}_sum", [(at, math.nan) for at in times], **own)
     # Its durations too are told under another label.
     renamed = Scraped()
     otel(renamed, "renamed-2")

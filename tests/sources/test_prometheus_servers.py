@@ -231,6 +231,24 @@ class TestSeriesThatAppear:
         sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["away-1"])
         assert sum(values(sample, "throughput").values()) <= 150 + 15 + 600
 
+    def test_a_counter_that_is_no_number_once_has_no_value_then(self, server):
+        sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["nan-1"])
+        found, nan = values(sample, "throughput"), server == "prometheus"
+        if nan:
+            assert list(found.values()) == [60.0] * 18
+            assert list(values(sample, "error_rate").values()) == [30.0] * 18
+        else:  # VictoriaMetrics keeps no such samples.
+            assert sum(found.values()) == 1200
+        assert [*sample.warnings] == nan * [
+            "http_requests_total of nan-1 is no number (NaN) at times; what it counted just then is left out."
+        ]
+
+    def test_durations_that_are_no_number_leave_the_requests(self, server):
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["nan-2"])
+        assert list(values(sample, "throughput").values()) == [30.0] * 20
+        assert values(sample, "response_time") == {}
+        assert bool(sample.warnings) == (server == "prometheus")
+
     def test_durations_under_another_label_are_those_of_the_bucket(self, server):
         sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["renamed-2"])
         assert max(values(sample, "throughput").values()) <= 62
