@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.prometheus_errors import is_too_much, is_wrong
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Answer, Request
@@ -19,7 +20,6 @@ MOST_POINTS = 10_000
 
 # Thanos: no rollups of 5 minutes, whose rates are empty, and no answer of a part of its stores.
 _WHOLE = {"max_source_resolution": "0s", "partial_response": "false", "dedup": "true"}
-_TOO_MUCH = ("too many", "exceed", "maximum", "limit", "reduce the")
 _NOTES = ("promql info", "promql warning")
 
 
@@ -137,8 +137,9 @@ class PrometheusHook(ServiceHook):
         asked = {"start": _seconds(since.timestamp()), "end": _seconds(until.timestamp()), **_WHOLE}
         params = {**asked, **({"match[]": list(match)} if match else {})}
         with self.get_conn() as client:
-            content = client.json(Request("GET", path, params=params))
-            return [str(one) for one in list_of(self._data(client, content))]
+            content = client.json(Request("GET", path, params=params), judge=lambda answer: _judge(client, answer))
+            # A metric, or an instance, that a part of an answer does not have may be in the rest of it.
+            return [str(one) for one in list_of(self._whole(client, content, []))]
 
     def tried(self) -> str:
         """How many targets are up, and since when the newest of it is."""
@@ -156,8 +157,9 @@ class PrometheusHook(ServiceHook):
         def judge(answer: Answer) -> None:
             if answer.status == 405:
                 raise _NoPost
-            if splits and answer.status in (400, 422) and _is_too_much(answer):
+            if splits and answer.status in (400, 422) and is_too_much(object_of(answer.json), form["query"]):
                 raise _TooMuch
+            _judge(client, answer, form["query"])
 
         asked = {**form, **_WHOLE, "nocache": "1"}
         try:
@@ -165,8 +167,17 @@ class PrometheusHook(ServiceHook):
             content = client.json(Request("POST", path, form=asked), judge=judge)
         except _NoPost:
             content = client.json(Request("GET", path, params=asked), judge=judge)
-        data = self._data(client, content)
-        for warning in map(str, list_of(object_of(content).get("warnings"))):
+        return self._whole(client, content, notes)
+
+    def _whole(self, client: HttpClient, content: Any, notes: list[str]) -> Any:
+        """The data of an answer that is not a part of what there is."""
+        answer = object_of(content)
+        if answer.get("status") != "success":
+            raise SourceUnavailable(
+                f"{client.endpoint.title} does not answer as Prometheus does.",
+                next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
+            )
+        for warning in map(str, list_of(answer.get("warnings"))):
             text = client.endpoint.redact.line(warning)
             if not warning.lower().startswith(_NOTES):
                 raise SourceUnavailable(
@@ -175,26 +186,12 @@ class PrometheusHook(ServiceHook):
                 )
             if text not in notes:
                 notes.append(text)
-        if object_of(content).get("isPartial") is True:
+        if answer.get("isPartial") is True:
             raise SourceUnavailable(
                 f"{client.endpoint.title} answered with a part of what there is (isPartial).",
                 next_step="See which of its storage nodes are down.",
             )
-        return data
-
-    def _data(self, client: HttpClient, content: Any) -> Any:
-        answer = object_of(content)
-        if answer.get("status") == "success":
-            return answer.get("data")
-        if answer.get("status") == "error":
-            raise SourceQueryRejected(
-                f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(answer.get('error'))}.",
-                next_step="Correct the query.",
-            )
-        raise SourceUnavailable(
-            f"{client.endpoint.title} does not answer as Prometheus does.",
-            next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
-        )
+        return answer.get("data")
 
 
 class _TooMuch(Exception):
@@ -205,9 +202,23 @@ class _NoPost(Exception):
     """Something in front of the server lets no POST through."""
 
 
-def _is_too_much(answer: Answer) -> bool:
-    text = str(object_of(answer.json).get("error", "")).lower()
-    return any(words in text for words in _TOO_MUCH)
+def _judge(client: HttpClient, answer: Answer, query: str = "") -> None:
+    """Tell a query that is wrong from a server that cannot answer now: both may have the status 422, or even 200."""
+    if not answer.ok and answer.status not in (400, 422, 499):
+        return
+    error = object_of(answer.json)
+    if error.get("status") != "error" and answer.status != 499:
+        return
+    said = client.endpoint.redact.line(error.get("error") or f"status {answer.status}")
+    if not is_wrong(error, answer.status, query):
+        raise SourceUnavailable(
+            f"{client.endpoint.title} could not answer the query ({answer.status}): {said}.",
+            next_step="See whether it and all of its stores are up. Should it always say so, correct the query.",
+        )
+    if answer.ok:
+        raise SourceQueryRejected(
+            f"{client.endpoint.title} rejected the query: {said}.", next_step="Correct the query."
+        )
 
 
 def _matrix(data: Any) -> list[Series]:

@@ -117,12 +117,12 @@ def appearing(scraped: Scraped) -> None:
     once = [(at, math.nan if abs(at - at_last + 12.0) < 2 else served(at)) for at in times]
     scraped.add("http_requests_total", once, job="appearing", instance="nan-1", code="200")
     add(BEGIN, END, served, instance="nan-1", code="500")
-    base, own = "http_server_request_duration_seconds", {"instance": "nan-2", "http_response_status_code": "200"}
+    base, own = "http_server_request_duration_seconds", {"instance": "unmeasured-1", "http_response_status_code": "200"}
     scraped.add(f"{base}_count", [(at, served(at)) for at in times], **own)
     scraped.add(f"{base}_sum", [(at, math.nan) for at in times], **own)
     # Its durations too are told under another label.
     renamed = Scraped()
-    otel(renamed, "renamed-2")
+    otel(renamed, "turned-1")
     for name, labels, samples in renamed.series:
         scraped.add(name, [one for one in samples if one[0] < at_last], **labels, role="canary")
         scraped.add(name, [one for one in samples if one[0] >= at_last], **labels, role="stable")

@@ -244,13 +244,13 @@ class TestSeriesThatAppear:
         ]
 
     def test_durations_that_are_no_number_leave_the_requests(self, server):
-        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["nan-2"])
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["unmeasured-1"])
         assert list(values(sample, "throughput").values()) == [30.0] * 20
         assert values(sample, "response_time") == {}
         assert bool(sample.warnings) == (server == "prometheus")
 
     def test_durations_under_another_label_are_those_of_the_bucket(self, server):
-        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["renamed-2"])
+        sample = PrometheusMetrics("opentelemetry").read(WINDOW, ["turned-1"])
         assert max(values(sample, "throughput").values()) <= 62
         assert list(values(sample, "response_time").values()) == pytest.approx([100.0] * 20, abs=1)
         assert list(values(sample, "response_time.p95").values()) == pytest.approx([235.0] * 20, abs=3)

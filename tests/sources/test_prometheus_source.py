@@ -81,6 +81,64 @@ def test_what_the_server_says_of_the_query_is_passed_on(served):
     assert list(sample.frame["value"]) == [3.0]
 
 
+def test_a_part_of_what_there_is_does_not_say_that_a_metric_is_missing(served):
+    empty = {"status": "success", "data": []}
+    for more in ({"warnings": ["fetch label values from store 10.0.0.7: code = Unavailable"]}, {"isPartial": True}):
+        served(lambda asked, more=more: Answer(body={**empty, **more}) if "/label/" in asked.path else matrix({}))
+        for source in (QUEUE, PrometheusMetrics("http")):
+            with pytest.raises(SourceUnavailable, match="with a part of what there is"):
+                source.read(WINDOW, ["a"])
+
+
+def error(kind: str, text: str, status: int = 422) -> Answer:
+    return Answer(status, {"status": "error", "errorType": kind, "error": text})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error("execution", "expanding series: proxy Series(): rpc error: code = Unavailable desc = connection error"),
+        error("execution", "expanding series: remote server http://vm/api/v1/read returned http status 503"),
+        error("execution", "expanding series: rpc error: code = DeadlineExceeded desc = context deadline exceeded"),
+        error("422", 'error when executing query="queue_depth{a="parse error"}": cannot connect to storage node'),
+        error("execution", "the head of the store is being read again"),
+        error("canceled", "context canceled", 499),
+        error("timeout", "query timed out in expression evaluation", 200),
+        error("unavailable", "the maximum of something is not known yet", 400),
+    ],
+)
+def test_what_may_pass_is_no_fault_of_the_query(served, answer):
+    server = served(Prometheus(answer))
+    with pytest.raises(SourceUnavailable, match="could not answer the query"):
+        QUEUE.read(WINDOW, ["a"])
+    assert len(server.forms) == 1
+    assert len(QUEUE.read(WINDOW, ["a"]).frame) == 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error("bad_data", 'invalid parameter "query": 1:5: parse error: unexpected identifier "eof"', 400),
+        error("execution", 'found duplicate series for the match group {job="connect"}: many-to-many matching'),
+        error("execution", "vector cannot contain metrics with the same labelset"),
+        error("422", 'unknown func "rat" in query="rat(upstream_timeout_total{})"'),
+        error("", "missing end", 400),
+        error("bad_data", "parse error", 200),
+    ],
+)
+def test_a_query_that_is_wrong_is_refused(served, answer):
+    served(Prometheus(answer))
+    with pytest.raises(SourceQueryRejected, match=r"rejected the (query|request)"):
+        QUEUE.read(WINDOW, ["a"])
+
+
+def test_what_the_query_itself_holds_says_nothing_of_its_error(served):
+    said = 'grouping labels must ensure unique matches in query="max by (instance) (connect_timeouts{x="y"})"'
+    served(Prometheus(error("execution", said)))
+    with pytest.raises(SourceQueryRejected, match="grouping labels"):
+        PrometheusQuery("max by (instance) (connect_timeouts{{instances}})", "queue_depth").read(WINDOW, ["a"])
+
+
 def test_a_window_that_is_too_much_is_halved(served):
     refused = Answer(
         422, {"status": "error", "errorType": "execution", "error": "query processing would load too many samples"}
