@@ -8,7 +8,7 @@ holds has happened since it was looked at last; in the others next to nothing ha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,20 +18,6 @@ Place = tuple[str, str, int]
 """Instance, group, and the number of the bucket."""
 Key = tuple[Place, str]
 """Place, and the end of a histogram's bucket; ``""`` for what is none."""
-
-
-@dataclass
-class Grown:
-    """By how much something has grown.
-
-    :param known: of series that were there before.
-    :param new: of series that appeared, since 0.
-    :param unsure: where what was counted is no number.
-    """
-
-    known: dict[Key, float] = field(default_factory=dict)
-    new: dict[Key, float] = field(default_factory=dict)
-    unsure: set[Key] = field(default_factory=set)
 
 
 @dataclass
@@ -63,6 +49,22 @@ class Appeared:
         # Of one that dies at once no later bucket tells.
         beside = at in self.heard and self.heard[at] >= self.heard_new.get(at, math.inf)
         return beside or (instance, number + 1) in self.living
+
+
+@dataclass
+class Grown:
+    """By how much something has grown.
+
+    :param known: of series that were there before.
+    :param new: of series that appeared, since 0.
+    :param unsure: where what was counted is no number.
+    :param appeared: what is known of those that appeared, as far as it was asked for.
+    """
+
+    known: dict[Key, float] = field(default_factory=dict)
+    new: dict[Key, float] = field(default_factory=dict)
+    unsure: set[Key] = field(default_factory=set)
+    appeared: Appeared = field(default_factory=Appeared)
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,13 @@ class Accepted:
     """Since when the series count that appear, by instance and bucket.
 
     :param requests: of all of them.
-    :param appeared: what is known of those that appeared; nothing where none did.
     :ivar left_out: instances whose requests are left out, with the numbers of the buckets, unless the next look knows
         more of them.
     """
 
-    def __init__(self, requests: Grown, appeared: Appeared) -> None:
+    def __init__(self, requests: Grown) -> None:
         self.left_out: set[tuple[str, int]] = set()
-        self._appeared = appeared
+        self._appeared = requests.appeared
         self._known = _by_instance(requests.known)
         self._new: dict[tuple[str, int], dict[Key, float]] = {}
         for key, value in requests.new.items():
@@ -133,26 +134,47 @@ class Accepted:
         """
         return {key for key in keys if self.how(key[0]) in (How.COMPARED, How.RENAMED)}
 
-    def sums(self, grown: Grown, appeared: Appeared) -> dict[Key, float]:
-        """What happened.
+    def check(self, failures: Sequence[Grown]) -> None:
+        """Take none for renamed of which failures, or all others, have become fewer: another process counts them.
 
-        :param grown: by how much something has grown.
-        :param appeared: what is known of those of its series that appeared, as far as :meth:`compared` asks for it.
+        :param failures: parts of the requests that have nothing in common.
+        """
+        for at, how in self._how.items():
+            if how is How.RENAMED:
+                held, old = _total(self._new[at], at), _total(self._appeared.old, at)
+                parts = [(_total(one.new, at), _total(one.appeared.old, at)) for one in failures]
+                parts.append((held - sum(part[0] for part in parts), old - sum(part[1] for part in parts)))
+                if any(now < before for now, before in parts):
+                    self._how[at] = self._decided(at, self._new[at], renamed=False)
+
+    def counted(self, grown: Grown) -> Counted:
+        """What happened in each place.
+
+        :param grown: by how much a counter has grown.
+        """
+        return Counted.of(self.sums(grown), grown.unsure)
+
+    def sums(self, grown: Grown) -> dict[Key, float]:
+        """What happened, by the ends of a histogram's buckets too.
+
+        :param grown: by how much something has grown, with what is known of its series of which :meth:`compared` says
+            that it takes that.
         """
         found = dict(grown.known)
         for key, value in grown.new.items():
-            found[key] = found.get(key, 0.0) + _counted(self.how(key[0]), key, value, appeared)
-        left_out = {key for key in grown.new if key not in grown.known and self.how(key[0]) is How.LEFT_OUT}
-        return {key: value for key, value in found.items() if key not in left_out}
+            how = self.how(key[0])
+            if how is not How.LEFT_OUT:
+                found[key] = found.get(key, 0.0) + _counted(how, key, value, grown.appeared)
+        return found
 
-    def _decided(self, at: tuple[str, int], held: dict[Key, float]) -> How:
+    def _decided(self, at: tuple[str, int], held: dict[Key, float], *, renamed: bool = True) -> How:
         instance, number = at
         if not any(held.values()):
             return How.FROM_ZERO
         following = self._known.get((instance, number + 1))
         if at not in self._known and following is None:
             return How.LEFT_OUT  # the next look knows
-        how = self._kind(at, held)
+        how = self._kind(at, held, renamed=renamed)
         happened = sum(_counted(how, key, value, self._appeared) for key, value in held.items())
         around = max(self._known.get((instance, one), 0.0) for one in (number - 1, number, number + 1))
         if happened <= _YOUNG_BUCKETS * around + _YOUNG:
@@ -162,19 +184,17 @@ class Accepted:
             self.left_out.add(at)
         return How.LEFT_OUT
 
-    def _kind(self, at: tuple[str, int], held: dict[Key, float]) -> How:
+    def _kind(self, at: tuple[str, int], held: dict[Key, float], *, renamed: bool) -> How:
         instance, number = at
         old = {key: value for key, value in self._appeared.old.items() if _at(key) == at and value > 0}
         # Where others of its series go on, one that appears is of something that has never happened before.
-        ended = old and not self._appeared.goes_on(instance, number)
+        ended = renamed and old and not self._appeared.goes_on(instance, number)
         if ended and all(held.get(key, 0.0) >= value for key, value in old.items()):
             return How.RENAMED
         return How.COMPARED if any(key in self._appeared.back for key in held) else How.FROM_ZERO
 
 
 def _counted(how: How, key: Key, value: float, appeared: Appeared) -> float:
-    if how is How.LEFT_OUT:
-        return 0.0
     if how is How.RENAMED:
         return max(0.0, value - appeared.old.get(key, 0.0))
     if how is How.COMPARED:
@@ -185,6 +205,10 @@ def _counted(how: How, key: Key, value: float, appeared: Appeared) -> float:
 def _at(key: Key) -> tuple[str, int]:
     (instance, _, number), _ = key
     return instance, number
+
+
+def _total(values: Mapping[Key, float], at: tuple[str, int]) -> float:
+    return sum(value for key, value in values.items() if _at(key) == at)
 
 
 def _by_instance(values: dict[Key, float]) -> dict[tuple[str, int], float]:

@@ -29,7 +29,7 @@ from airflow_cd.sources.prometheus_counters import (
     PART,
     Counter,
 )
-from airflow_cd.sources.prometheus_growth import Accepted, Appeared, Counted, Grown, How, Key, Place
+from airflow_cd.sources.prometheus_growth import Accepted, Appeared, Grown, How, Key, Place
 
 if TYPE_CHECKING:
     from airflow_cd.hooks.prometheus import PromAnswer, PrometheusHook
@@ -75,24 +75,29 @@ class Reader:
         """
         native, inside = traffic.counts_natively(there), traffic.measures_natively(there)
         name, part = (traffic.durations, "histogram_count") if native else (traffic.requests, "")
-        accepted, counted = self._accepted(name, traffic.where, part=part)
-        requests = counted.values
+        whole = self._with_new(name, traffic.where, part=part)
+        accepted = Accepted(whole)
+        # One request may say it under several names, and has failed once.
+        apart = [
+            (matcher, *map(promql.negated, traffic.errors[:before])) for before, matcher in enumerate(traffic.errors)
+        ]
+        failures = [self._with_new(name, traffic.where, *matchers, part=part, accepted=accepted) for matchers in apart]
+        accepted.check(failures)
+        self._note(name, accepted)
+        requests = accepted.counted(whole).values
         failed: dict[Place, float] = {}
-        unsure = set(counted.unsure)
-        for before, matcher in enumerate(traffic.errors):
-            # One request may say it under several names, and has failed once.
-            others = map(promql.negated, traffic.errors[:before])
-            matched = self._happened(accepted, name, traffic.where, matcher, *others, part=part)
+        unsure: set[Place] = set()
+        for matched in map(accepted.counted, failures):
             unsure |= matched.unsure
             for place, more in matched.values.items():
                 failed[place] = failed.get(place, 0.0) + more
         sums: Mapping[Place, float] = {}
         shapes: dict[Place, tuple[float, float]] = {}
         if inside:
-            sums = self._happened(accepted, traffic.durations, traffic.where, part="histogram_sum").values
+            sums = self._happened(accepted, traffic.durations, traffic.where, part="histogram_sum")
             shapes = self._native_shapes(traffic.durations, traffic.where, accepted) if percentile else {}
         elif f"{traffic.durations}_sum" in there:
-            sums = self._happened(accepted, f"{traffic.durations}_sum", traffic.where).values
+            sums = self._happened(accepted, f"{traffic.durations}_sum", traffic.where)
         if percentile and f"{traffic.durations}_bucket" in there:
             shapes = self._shapes(f"{traffic.durations}_bucket", traffic.where, accepted)
         for place, number in requests.items():
@@ -136,7 +141,10 @@ class Reader:
             means, totals = (self._places(self._asked(query, earlier=LOOKED_BACK)) for query in queries)
             found = in_buckets(means, totals, level.window)
         elif level.how == "events":
-            found = self._accepted(level.name, level.where)[1].values
+            grown = self._with_new(level.name, level.where)
+            accepted = Accepted(grown)
+            self._note(level.name, accepted)
+            found = accepted.counted(grown).values
         else:
             found = {place: value for (place, _), value in self.grown(level.name, level.where).known.items()}
             if level.how == "rate":
@@ -175,14 +183,21 @@ class Reader:
             self.notes += [note] if note not in self.notes else []
         return grown
 
-    def _appeared(self, name: str, where: Sequence[str], part: str, ends: bool, keys: Collection[Key]) -> Appeared:
-        """What is known of series that have appeared, which is asked only where some have.
+    def _with_new(
+        self, name: str, *where: str, part: str = "", ends: bool = False, accepted: Accepted | None = None
+    ) -> Grown:
+        """As :meth:`grown`, with what is known of series that have appeared, which is asked where it says anything.
 
         Not among the queries that are shown: it is asked now and then.
         """
+        grown = self.grown(name, *where, part=part, ends=ends)
+        keys = accepted.compared(grown.new) if accepted else {key for key, value in grown.new.items() if value > 0}
+        if keys:
+            grown.appeared = self._appeared(name, where, part, ends, keys)
+        return grown
+
+    def _appeared(self, name: str, where: Sequence[str], part: str, ends: bool, keys: Collection[Key]) -> Appeared:
         appeared = Appeared()
-        if not keys:
-            return appeared
         numbers = [place[2] for place, _ in keys]
         counter = self._counter(name, where, part, ends, names=sorted({place[0] for place, _ in keys}))
         first = self.buckets.first.timestamp() + (min(numbers) + 1) * self.buckets.seconds
@@ -201,12 +216,8 @@ class Reader:
                 into[place, end] = into.get((place, end), 0.0) + value
         return appeared
 
-    def _accepted(self, name: str, *where: str, part: str = "") -> tuple[Accepted, Counted]:
-        """Since when the series of a counter of requests or events count, and what they have counted."""
-        grown = self.grown(name, *where, part=part)
-        held = {key for key, value in grown.new.items() if value > 0}
-        appeared = self._appeared(name, where, part, False, held)
-        accepted = Accepted(grown, appeared)
+    def _note(self, name: str, accepted: Accepted) -> None:
+        """Say which instances have series that are left out."""
         inside = {instance for instance, number in accepted.left_out if 0 <= number < self.buckets.number}
         if left_out := sorted(inside):
             self.notes.append(
@@ -214,12 +225,9 @@ class Reader:
                 "bucket before: they were away for more than an hour, or have got other labels. What they held is left "
                 "out."
             )
-        return accepted, Counted.of(accepted.sums(grown, appeared), grown.unsure)
 
-    def _happened(self, accepted: Accepted, name: str, *where: str, part: str = "") -> Counted:
-        grown = self.grown(name, *where, part=part)
-        appeared = self._appeared(name, where, part, False, accepted.compared(grown.new))
-        return Counted.of(accepted.sums(grown, appeared), grown.unsure)
+    def _happened(self, accepted: Accepted, name: str, *where: str, part: str = "") -> Mapping[Place, float]:
+        return accepted.counted(self._with_new(name, *where, part=part, accepted=accepted)).values
 
     def _counted(self, answer: PromAnswer) -> Iterator[tuple[Key, float, str]]:
         for one in answer.series:
@@ -258,11 +266,10 @@ class Reader:
 
     def _shapes(self, name: str, where: str, accepted: Accepted) -> dict[Place, tuple[float, float]]:
         """The 95th percentile and the standard deviation of each place, in the histogram's unit."""
-        grown = self.grown(name, where, ends=True)
-        appeared = self._appeared(name, (where,), "", True, accepted.compared(grown.new))
+        grown = self._with_new(name, where, ends=True, accepted=accepted)
         unsure = {place for place, _ in grown.unsure}
         cumulative: dict[Place, dict[float, float]] = {}
-        for (place, end), value in accepted.sums(grown, appeared).items():
+        for (place, end), value in accepted.sums(grown).items():
             if place not in unsure:
                 cumulative.setdefault(place, {})[float(end)] = value
         cumulative = {place: own for place, own in cumulative.items() if max(own.values()) > 0}

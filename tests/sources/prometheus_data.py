@@ -106,6 +106,11 @@ def appearing(scraped: Scraped) -> None:
     add(BEGIN, at_last, lambda _: 2.0, instance="replaced-1", code="500", version="1")
     add(at_last, END, lambda at: math.floor(at - at_last) + 10.0, instance="replaced-1", code="200", version="2")
     add(at_last, END, lambda _: 7.0, instance="replaced-1", code="500", version="2")
+    # Another one, of which more is asked at once than of the one before in all its life.
+    for code, held in (("200", 60.0), ("500", 50.0)):
+        add(at_last - 120.0, at_last, lambda _, held=held: held, instance="soon-1", code=code, version="1")
+    add(at_last, END, lambda at: math.floor(at - at_last) + 100.0, instance="soon-1", code="200", version="2")
+    add(at_last, END, lambda _: 20.0, instance="soon-1", code="500", version="2")
     # It fails as soon as it is asked for anything, and is gone.
     add(at_last - 30.0, at_last + 10.0, lambda _: 3.0, instance="died-1", code="200")
     add(at_last, at_last + 10.0, lambda _: 5.0, instance="died-1", code="500")

@@ -219,6 +219,12 @@ class TestSeriesThatAppear:
         assert max(values(sample, "throughput").values()) <= 30 + 45
         assert sample.warnings == ()
 
+    def test_a_process_is_another_one_where_it_has_failed_less(self, server):
+        window = Window(moment(600 - 150), moment(600))
+        sample = PrometheusMetrics("http", where='job="appearing"').read(window, ["soon-1"])
+        assert sum(values(sample, "error_rate").values()) == 20
+        assert sum(values(sample, "throughput").values()) == 100 + 138 + 20
+
     def test_what_cannot_be_known_to_have_happened_now_is_left_out_and_said(self, server):
         sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["days-1", "first-1"])
         errors = sample.frame[sample.frame["metric"] == "error_rate"].groupby("instance")["value"].sum()
