@@ -11,7 +11,8 @@ from airflow_cd.durations import format_duration
 PART = "airflow_cd_part"
 """The label that says which part of an answer a series belongs to."""
 GROWN, NEW = "grown", "new"
-BACK, FRESH, OLD, LIVING, HEARD, HEARD_NEW = "back", "fresh", "old", "living", "heard", "heard new"
+BACK, FRESH, OLD, LIVING, AGED = "back", "fresh", "old", "living", "aged"
+HEARD, HEARD_NEW = "heard", "heard new"
 
 _LOOKBACK, _MISSED = timedelta(minutes=5), timedelta(hours=1)
 _ENDED = 4  # buckets within which a series that another one continues was heard of last
@@ -49,20 +50,24 @@ class Counter:
     def appearance(self) -> str:
         """Of series that have appeared, what they have counted since they were there last, and what they hold else.
 
-        And what series hold that were there just before, which of them go on, and when both were heard of last.
+        And what series hold that were there just before, which of them go on, when both were heard of last, and whose
+        there were at all by then.
         """
-        recent, earlier = self._recent, self._over(max(_MISSED, 2 * self._looked), self.width)
+        missed = max(_MISSED, 2 * self._looked)
+        recent, earlier = self._recent, self._over(missed, self.width)
         back = f"((({recent} - {earlier}) unless ({recent} < {earlier})) or ({recent} and {earlier}))"
         old = f"({self._over(_ENDED * self.width)} and {self._before})"
         # Whether it is there, whatever an old version makes of a native histogram over a range.
         there = f"last_over_time({self.selected}[{_text(self.width)}])"
         living = f"({there} and last_over_time({self.selected}[{_text(self._looked)}]{self._ago(2)}))"
+        aged = f"last_over_time({self.selected}[{_text(self._looked)}] offset {_text(missed)})"
         return self._parts(
             (
                 (BACK, f"sum by ({self.by}) ({back})"),
                 (FRESH, f"sum by ({self.by}) ({recent} unless {earlier})"),
                 (OLD, f"sum by ({self.by}) ({old})"),
                 (LIVING, f"count by ({self.by}) ({living})"),
+                (AGED, f"count by ({self.by}) ({aged})"),
                 (HEARD, f"max by ({self.by}) (timestamp({self.selected}) and {self._before})"),
                 (HEARD_NEW, f"max by ({self.by}) (timestamp({self.selected}) and {recent})"),
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.hooks import promql
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.prometheus_counters import (
+    AGED,
     BACK,
     FRESH,
     GROWN,
@@ -99,8 +100,8 @@ class CounterReader:
         times = {HEARD: appeared.heard, HEARD_NEW: appeared.heard_new}
         for (place, end), value, kind in self._counted(answer):
             at = (place[0], place[2])
-            if kind == LIVING:
-                appeared.living.add(at)
+            if kind in (LIVING, AGED):
+                (appeared.living if kind == LIVING else appeared.aged).add(at)
             elif kind in times:
                 times[kind][at] = max(value, times[kind].get(at, 0.0))
             elif kind in parts and math.isfinite(value):

@@ -28,6 +28,7 @@ class Appeared:
     :param fresh: what all others hold.
     :param old: what series hold that were there just before.
     :param living: instances of which such a series goes on, with the number of the bucket that it is seen in.
+    :param aged: instances, with the bucket, of which there were series an hour before.
     :param heard: when such series were heard of last, by instance and bucket, in seconds.
     :param heard_new: when those that appeared were.
     """
@@ -36,6 +37,7 @@ class Appeared:
     fresh: dict[Key, float] = field(default_factory=dict)
     old: dict[Key, float] = field(default_factory=dict)
     living: set[tuple[str, int]] = field(default_factory=set)
+    aged: set[tuple[str, int]] = field(default_factory=set)
     heard: dict[tuple[str, int], float] = field(default_factory=dict)
     heard_new: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -179,6 +181,8 @@ class Accepted:
         around = max(self._known.get((instance, one), 0.0) for one in (number - 1, number, number + 1))
         if happened <= _YOUNG_BUCKETS * around + _YOUNG:
             return how
+        if at not in self._appeared.aged and self._appeared.goes_on(instance, number):
+            return how  # it has been looked at all its life: however much it is, it has happened now
         if at in self._known or how is not How.FROM_ZERO:
             # Of a process that is scraped for the first time nobody expects what it had done before.
             self.left_out.add(at)

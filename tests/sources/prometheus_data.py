@@ -97,6 +97,9 @@ def appearing(scraped: Scraped) -> None:
     add(at_last, END, lambda _: 45.0, instance="first-1", code="500", route="/")
     add(BEGIN, at_last, lambda _: 2.0, instance="other-route-1", code="500", route="/a")
     add(at_last, END, lambda _: 3.0, instance="other-route-1", code="500", route="/b")
+    # A young process that nobody asks for much, and that fails all at once.
+    add(END - 1800.0, END, lambda at: (at - END + 1800.0) // 60, instance="burst-1", code="200", route="/")
+    add(at_last, END, lambda _: 300.0, instance="burst-1", code="500", route="/")
     # The same process under another label of its target.
     for role, begin, until in (("canary", BEGIN, at_last), ("stable", at_last, END)):
         add(begin, until, served, instance="renamed-1", code="200", role=role)

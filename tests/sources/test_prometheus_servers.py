@@ -219,6 +219,11 @@ class TestSeriesThatAppear:
         assert max(values(sample, "throughput").values()) <= 30 + 45
         assert sample.warnings == ()
 
+    def test_first_errors_of_a_young_process_count_however_many_they_are(self, server):
+        sample = PrometheusMetrics("http", where='job="appearing"').read(WINDOW, ["burst-1"])
+        assert sum(values(sample, "error_rate").values()) == 300
+        assert sample.warnings == ()
+
     def test_a_process_is_another_one_where_it_has_failed_less(self, server):
         window = Window(moment(600 - 150), moment(600))
         sample = PrometheusMetrics("http", where='job="appearing"').read(window, ["soon-1"])
