@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from airflow_cd.errors import AirflowCdError, SourceUnavailable
+from airflow_cd.errors import AirflowCdError, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.aws import THROTTLED, client_of, code_of, installed, refused, unanswered
 from airflow_cd.http.family import SOURCE
 from airflow_cd.verification.throttling import note_wait
@@ -16,6 +17,7 @@ __all__ = ["MOST_PAGES", "CloudWatch", "installed"]
 MOST_PAGES = 2_000
 """Pages of an answer, many of which may be empty, before it is given up."""
 
+_COMPLETE, _GOES_ON = "Complete", "PartialData"
 _CORRECT = "Correct the source, or the connection's region."
 
 
@@ -51,6 +53,43 @@ class CloudWatch:
         raise SourceUnavailable(
             f"CloudWatch (connection {self.conn_id!r}) has not ended its answer after {MOST_PAGES} pages.",
             next_step="Ask for less: name the streams, or a filter.",
+        )
+
+    def metric_data(self, **given: Any) -> tuple[dict[str, list[tuple[datetime, float]]], list[str]]:
+        """Points of each query of ``get_metric_data`` by its id, and what CloudWatch says besides them.
+
+        :param given: its arguments.
+        :raises SourceUnauthorized: one of the metrics may not be read.
+        :raises SourceUnavailable: it failed, did not end, or is a part of what there is.
+        """
+        points: dict[str, list[tuple[datetime, float]]] = {}
+        ends: dict[str, str] = {}
+        said: dict[str, None] = {}
+        for page in self.pages("cloudwatch", "get_metric_data", **given):
+            if about_all := _texts(page.get("Messages")):
+                raise self._in_part("; ".join(about_all))
+            for result in page.get("MetricDataResults", ()):
+                key = str(result["Id"])
+                points.setdefault(key, []).extend(zip(result["Timestamps"], map(float, result["Values"]), strict=True))
+                ends[key] = str(result.get("StatusCode", _COMPLETE))
+                told = _texts(result.get("Messages"))
+                if ends[key] == "Forbidden":
+                    raise SourceUnauthorized(
+                        f"{self._said} does not let this login read a metric: {'; '.join(told) or ends[key]}.",
+                        next_step="Allow cloudwatch:GetMetricData, in the metric's own account too.",
+                    )
+                if ends[key] not in (_COMPLETE, _GOES_ON):
+                    raise self._in_part("; ".join([ends[key], *told]))
+                said |= dict.fromkeys(told)
+        # Until its last page each query may be unfinished.
+        if _GOES_ON in ends.values():
+            raise self._in_part("; ".join([_GOES_ON, *said]))
+        return points, [*said]
+
+    def _in_part(self, why: str) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self._said} answered with a part of what there is: {why.rstrip('.')}.",
+            next_step="Ask for less, or see what it names.",
         )
 
     def first(self, service: str, operation: str, **given: Any) -> Mapping[str, Any]:
@@ -101,3 +140,7 @@ class CloudWatch:
     def _sends(self, **_: Any) -> None:
         while self._told:
             note_wait(time.monotonic() - self._told.pop())
+
+
+def _texts(messages: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    return [": ".join(filter(None, (one.get("Code"), one.get("Value")))) for one in messages or ()]

@@ -9,8 +9,9 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.recent import RECENT, milliseconds, recent
-from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.hooks.service import ServiceHook, answered_in_part
 from airflow_cd.http.auth import fits_header
+from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
@@ -97,11 +98,7 @@ class DatadogHook(ServiceHook):
                     "page": {"limit": PAGE, **({"cursor": cursor} if cursor else {})},
                 }
                 content = object_of(client.json(Request("POST", _SEARCH, body)))
-                if object_of(content.get("meta")).get("status") == "timeout":
-                    raise SourceUnavailable(
-                        f"{client.endpoint.title} ran out of time in the middle of its answer.",
-                        next_step="Ask for less, or look less often.",
-                    )
+                _refuse_partial(client, object_of(content.get("meta")))
                 for event in map(object_of, list_of(content.get("data"))):
                     identity = str(event.get("id", ""))
                     if identity not in seen:
@@ -130,6 +127,9 @@ class DatadogHook(ServiceHook):
                     f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(content.get('error'))}.",
                     next_step="Correct the query.",
                 )
+            if content.get("status") not in (None, "ok"):
+                said = f"the query ended as {content['status']}"
+                raise answered_in_part(client, said, "Ask for less, or look less often.")
         return [object_of(one) for one in list_of(content.get("series"))]
 
     def metric_names(self, since: float) -> list[str]:
@@ -158,6 +158,15 @@ class DatadogHook(ServiceHook):
         return (
             f"Both keys are good at {self.default_address}: {logs}; {counted(len(names), 'metric')} of the last hour."
         )
+
+
+def _refuse_partial(client: HttpClient, meta: Mapping[str, Any]) -> None:
+    if meta.get("status") not in (None, "done"):
+        raise answered_in_part(client, f"its search ended as {meta['status']}", "Ask for less, or look less often.")
+    warnings = [object_of(one) for one in list_of(meta.get("warnings"))]
+    if warnings:
+        said = (": ".join(filter(None, (str(one.get(name) or "") for name in ("title", "detail")))) for one in warnings)
+        raise answered_in_part(client, "; ".join(said), "Correct what it names, or let the keys read it.")
 
 
 def _iso(moment: datetime) -> str:

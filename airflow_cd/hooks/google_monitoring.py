@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.google_cloud import GoogleCloudHook
+from airflow_cd.hooks.service import answered_in_part
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
 
@@ -61,11 +62,11 @@ class GoogleMonitoringHook(GoogleCloudHook):
                 answer = object_of(client.json(request))
                 errors = [object_of(one) for one in list_of(answer.get("executionErrors"))]
                 if errors:
-                    said = client.endpoint.redact.line("; ".join(str(one.get("message", one)) for one in errors))
-                    raise SourceUnavailable(
-                        f"{client.endpoint.title} answered with a part of what there is: {said}.",
-                        next_step="Ask for less at a time: wider buckets, or fewer series.",
-                    )
+                    said = "; ".join(str(one.get("message", one)) for one in errors)
+                    raise answered_in_part(client, said, "Ask for less at a time: wider buckets, or fewer series.")
+                if away := list_of(answer.get("unreachable")):
+                    said = f"it could not reach {', '.join(map(str, away))}"
+                    raise answered_in_part(client, said, "Try again once these regions answer.")
                 yield from map(object_of, list_of(answer.get(key)))
                 token = answer.get("nextPageToken")
                 if not token:

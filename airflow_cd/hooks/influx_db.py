@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.recent import RECENT, recent
-from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.hooks.service import ServiceHook, answered_in_part
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
 from airflow_cd.wording import first_of
@@ -76,10 +76,11 @@ class InfluxDbHook(ServiceHook):
                 )
             series = [object_of(one) for one in list_of(result.get("series"))]
             if result.get("partial") or any(one.get("partial") for one in series):
-                raise SourceUnavailable(
-                    f"{client.endpoint.title} answered with a part of what there is (max-row-limit).",
-                    next_step="Take wider buckets, or raise max-row-limit of the server.",
+                raise answered_in_part(
+                    client, "max-row-limit", "Take wider buckets, or raise max-row-limit of the server."
                 )
+            if warnings := list(_warnings(result)):
+                raise answered_in_part(client, "; ".join(warnings), "See which of its shards or nodes are down.")
         return [
             InfluxSeries(
                 str(one.get("name", "")),
@@ -105,3 +106,11 @@ class InfluxDbHook(ServiceHook):
         times = [row["time"] / 1e6 for series in newest for row in series.rows if isinstance(row.get("time"), int)]
         measured = recent(len(newest), "measurement", max(times, default=None))
         return f"It answers queries and has {first_of(names, 8)}. Of {names[0]}: points of {measured}."
+
+
+def _warnings(result: Mapping[str, Any]) -> Iterator[str]:
+    """What a result says besides its series, but for how its statement should be written."""
+    for message in map(object_of, list_of(result.get("messages"))):
+        text = str(message.get("text", ""))
+        if message.get("level") != "info" and "deprecated" not in text.lower():
+            yield text

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.halving import whole
 from airflow_cd.hooks.recent import RECENT, recent
-from airflow_cd.hooks.service import ServiceHook
+from airflow_cd.hooks.service import ServiceHook, answered_in_part
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
@@ -150,6 +150,10 @@ class LokiHook(ServiceHook):
             raise SourceUnavailable(
                 f"{client.endpoint.title} does not answer as Loki does.",
                 next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
+            )
+        if warnings := list_of(answer.get("warnings")):
+            raise answered_in_part(
+                client, "; ".join(map(str, warnings)), "See which of its components are down, or what limit it names."
             )
         return answer.get("data")
 

@@ -25,6 +25,12 @@ _KEPT = "2m"
 _WHOLE_READS = 3  # a read of which a part failed is begun again, never gone on with
 _STRICT = {"allow_no_indices": "false", "ignore_unavailable": "false"}
 _MISSING = re.compile(rb"missing shards (\[\[.*?\]\])")
+_OF_CLUSTERS = {
+    "skipped": "were skipped",
+    "partial": "answered in part",
+    "failed": "failed",
+    "running": "have not answered yet",
+}
 _TOO_LARGE = re.compile(r"window is too large.*?\[(\d+)\]", re.IGNORECASE)
 
 
@@ -126,9 +132,15 @@ class OpenSearchHook(ServiceHook):
         """
         body = {"size": 0, "query": query, "aggs": {"values": {"terms": {"field": field, "size": 1000}}}}
         with self.get_conn() as client:
-            request = Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT)
-            answer = client.json(request, judge=_refusals(client, index))
-        buckets = object_of(object_of(object_of(answer).get("aggregations")).get("values")).get("buckets")
+
+            def read() -> Mapping[str, Any]:
+                request = Request("POST", f"/{_quoted(index)}/_search", body, params=_STRICT)
+                answer = object_of(client.json(request, judge=_refusals(client, index)))
+                _refuse_partial(answer)
+                return answer
+
+            answer = self._whole(client, read)
+        buckets = object_of(object_of(answer.get("aggregations")).get("values")).get("buckets")
         return [str(one.get("key")) for one in map(object_of, list_of(buckets))]
 
     def tried(self) -> str:
@@ -247,6 +259,11 @@ def _refuse_partial(answer: Mapping[str, Any]) -> None:
         raise _Partial(f"{failed} of {shards.get('total')} shards failed{f' ({why})' if why else ''}")
     if answer.get("timed_out") is True:
         raise _Partial("the search timed out")
+    # What a remote cluster that may be left out would have found, counts in no shard.
+    clusters = object_of(answer.get("_clusters"))
+    for how, said in _OF_CLUSTERS.items():
+        if clusters.get(how):
+            raise _Partial(f"{clusters[how]} of {clusters.get('total')} clusters {said}")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_cd.errors import SourceError, SourceRejected
+from airflow_cd.errors import SourceError, SourceRejected, SourceUnavailable
 from airflow_cd.http.auth import NoAuth
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
@@ -123,3 +123,16 @@ class ServiceHook(BaseHook):
         :raises SourceError: it failed.
         """
         raise NotImplementedError
+
+
+def answered_in_part(client: HttpClient, said: str, next_step: str) -> SourceUnavailable:
+    """The error of an answer that says itself that it is not whole.
+
+    :param client: that got it.
+    :param said: what it says, in the service's words.
+    :param next_step: what to do about it.
+    """
+    why = client.endpoint.redact.line(said).rstrip(".")
+    return SourceUnavailable(
+        f"{client.endpoint.title} answered with a part of what there is: {why}.", next_step=next_step
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,18 @@ MOST_EVENTS = 500_000
 _JOBS = "/services/search/jobs"
 _FIRST_POLL, _LONGEST_POLL = 0.2, 5.0
 _KEPT = 60  # seconds for which a job that nobody asks for lives on
-_PARTIAL = ("incomplete", "peer", "truncat", "skipped", "not be returned")
+# A warning that is none of these may mean that something is missing.
+_HARMLESS = (
+    "sub-second order",
+    "took longer than expected",
+    "unusually slow",
+    "deprecated",
+    "time range",
+    "timerange",
+    "wildcard",
+    "info.csv",
+)
+_PARTIAL = ("finalized", "incomplete", "peer", "truncat", "skipped", "not be returned")
 _EXACT = timedelta(milliseconds=1)  # of the times that events are handed out with
 
 
@@ -70,6 +81,7 @@ class SplunkHook(ServiceHook):
         :param query: in SPL, with its first command.
         :param since: aware; ``until`` likewise.
         :param most: events at most, the newest.
+        :returns: ``partial`` where Splunk warns of anything that is not known to be harmless.
         :raises SourceQueryRejected: the search is wrong.
         :raises SourceUnavailable: Splunk does not answer, or with a part of what there is.
         """
@@ -86,12 +98,15 @@ class SplunkHook(ServiceHook):
         }
         with self.get_conn() as client, _job(client, form) as job:
             status = self._finished(client, job)
-            warnings = tuple(dict.fromkeys(_texts(status.get("messages"), "WARN")))
+            warnings = dict.fromkeys(_texts(status.get("messages"), "WARN"))
+            # What ended a search early may be told as information alone.
+            told = [text for text in _texts(status.get("messages"), "INFO") if _says(text, _PARTIAL)]
+            partial = [text for text in (*warnings, *told) if not _says(text, _HARMLESS)]
+            warnings |= dict.fromkeys(partial)
             rows = list(self._rows(client, job, _number(status.get("resultCount"))))
         transforms = status.get("reportSearch") not in (None, "")
         cut = not transforms and _number(status.get("eventCount")) > len(rows)
-        partial = [text for text in warnings if any(word in text.lower() for word in _PARTIAL)]
-        return Found(rows, cut, bool(partial), warnings)
+        return Found(rows, cut, bool(partial), tuple(warnings))
 
     def indices(self) -> list[str]:
         """Names of the indices that the user may search.
@@ -188,6 +203,10 @@ def _job(client: HttpClient, form: Mapping[str, str]) -> Iterator[str]:
 def _texts(messages: Any, *types: str) -> list[str]:
     found = [object_of(one) for one in list_of(messages)]
     return [str(one.get("text", "")) for one in found if str(one.get("type", "")).upper() in types]
+
+
+def _says(text: str, words: Iterable[str]) -> bool:
+    return any(word in text.lower() for word in words)
 
 
 def _number(value: Any) -> int:

@@ -93,7 +93,8 @@ class CloudWatchMetrics:
         :param window: half-open, aware.
         :param instances: their names, in any order; each counts once.
         :raises SourceQueryRejected: this specification is wrong, or CloudWatch rejects the query.
-        :raises SourceUnavailable: CloudWatch does not answer, or has no such metric.
+        :raises SourceUnauthorized: the credentials are refused, or do not allow the metric.
+        :raises SourceUnavailable: CloudWatch does not answer, answers with a part, or has no such metric.
         """
         from airflow_cd.hooks.cloud_watch import CloudWatch
         from airflow_cd.sources.frames import partly_counted_metric_frame
@@ -104,9 +105,11 @@ class CloudWatchMetrics:
         buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
         cloud_watch = CloudWatch(self.conn_id, self.region)
         rows: list[Any] = []
-        for start in range(0, len(names) if buckets.number else 0, _QUERIES_AT_ONCE):
-            rows += self._rows(cloud_watch, names[start : start + _QUERIES_AT_ONCE], buckets, metric)
         warnings: list[str] = []
+        for start in range(0, len(names) if buckets.number else 0, _QUERIES_AT_ONCE):
+            own, said = self._rows(cloud_watch, names[start : start + _QUERIES_AT_ONCE], buckets, metric)
+            rows += own
+            warnings += [text for text in said if text not in warnings]
         silent = sorted(set(names) - {row[1] for row in rows})
         if silent and buckets.number:
             warnings += why_nothing(silent, lambda: self._without(cloud_watch, silent))
@@ -138,35 +141,32 @@ class CloudWatchMetrics:
 
     def _rows(
         self, cloud_watch: CloudWatch, names: Sequence[str], buckets: Buckets, metric: Metric
-    ) -> Iterator[tuple[datetime, str, str, str, float, float]]:
+    ) -> tuple[list[tuple[datetime, str, str, str, float, float]], list[str]]:
+        """Rows of some instances, and what CloudWatch says besides them."""
         from airflow_cd.sources.frames import requests_of
 
         stat = self._stat(metric)
         asked = [(f"v{number}", name, stat) for number, name in enumerate(names)]
         asked += [(f"n{number}", name, "SampleCount") for number, name in enumerate(names)]
-        found: dict[tuple[str, str], dict[int, float]] = {}
-        given = {
-            "MetricDataQueries": [self._query(key, name, one, buckets) for key, name, one in asked],
-            "StartTime": buckets.first,
-            "EndTime": buckets.until,
-            "ScanBy": "TimestampAscending",
+        points, said = cloud_watch.metric_data(
+            MetricDataQueries=[self._query(key, name, one, buckets) for key, name, one in asked],
+            StartTime=buckets.first,
+            EndTime=buckets.until,
+            ScanBy="TimestampAscending",
+        )
+        found = {
+            key: {(moment - buckets.first) // buckets.width: value for moment, value in own}
+            for key, own in points.items()
         }
-        for page in cloud_watch.pages("cloudwatch", "get_metric_data", **given):
-            for result in page.get("MetricDataResults", ()):
-                if result.get("StatusCode") == "InternalError":
-                    raise SourceUnavailable(
-                        f"CloudWatch (connection {self.conn_id!r}) answered with a part.", next_step="Try again."
-                    )
-                key = str(result["Id"])
-                own = found.setdefault((key[:1], names[int(key[1:])]), {})
-                for moment, value in zip(result["Timestamps"], result["Values"], strict=True):
-                    own[(moment - buckets.first) // buckets.width] = float(value)
-        for (part, name), values in found.items():
-            for number, value in values.items():
-                if part == "v" and 0 <= number < buckets.number and math.isfinite(value):
-                    count = found.get(("n", name), {}).get(number, math.nan)
+        rows = []
+        for place, name in enumerate(names):
+            counts = found.get(f"n{place}", {})
+            for number, value in found.get(f"v{place}", {}).items():
+                if 0 <= number < buckets.number and math.isfinite(value):
+                    count = counts.get(number, math.nan)
                     requests = count if self.per_request else requests_of(metric, value, count)
-                    yield (buckets.start(number), name, metric.name, "", value, requests)
+                    rows.append((buckets.start(number), name, metric.name, "", value, requests))
+        return rows, said
 
     def _query(self, key: str, name: str, stat: str, buckets: Buckets) -> dict[str, Any]:
         dimensions = {**self.dimensions, self.dimension: name}
