@@ -99,15 +99,33 @@ def unanswered(error: Exception, said: str, errors: ErrorFamily, *, what: str) -
     :param errors: the errors to choose from.
     :param what: what to correct when it is none of the connection.
     """
-    from botocore.exceptions import EndpointConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
+    from botocore import exceptions as botocore
 
-    if isinstance(error, NoCredentialsError):
+    if isinstance(error, botocore.NoCredentialsError):
         return errors.unauthorized(f"{said}: there are no credentials.", next_step="Enter an access key.")
-    if isinstance(error, NoRegionError):
+    if isinstance(error, botocore.NoRegionError):
         return errors.misconfigured(f"{said}: there is no region.", next_step="Put region_name into the extra.")
-    if isinstance(error, (EndpointConnectionError, HTTPClientError)):
+    # What else the client raises is an answer that broke off, or nobody who gives it credentials now.
+    wrong = (
+        ValueError,
+        botocore.ValidationError,
+        botocore.ParamValidationError,
+        botocore.PartialCredentialsError,
+        botocore.ProfileNotFound,
+        botocore.ConfigNotFound,
+        botocore.ConfigParseError,
+        botocore.InvalidConfigError,
+        botocore.InvalidRetryConfigurationError,
+        botocore.DataNotFoundError,
+        botocore.UnknownCredentialError,
+    )
+    if isinstance(error, wrong):
+        return errors.rejected(f"{said}: {type(error).__name__}: {error}.", next_step=what)
+    if isinstance(error, (botocore.EndpointConnectionError, botocore.HTTPClientError)):
         return errors.unavailable(f"{said} cannot be reached: {error}.", next_step="Check region and network.")
-    return errors.rejected(f"{said}: {type(error).__name__}: {error}.", next_step=what)
+    return errors.unavailable(
+        f"{said} has not answered: {type(error).__name__}: {str(error).rstrip('.')}.", next_step="Try again."
+    )
 
 
 def code_of(error: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_cd.errors import AirflowCdError, SourceUnauthorized, SourceUnavailable
+from airflow_cd.errors import AirflowCdError, SourceRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.aws import THROTTLED, client_of, code_of, installed, refused, unanswered
 from airflow_cd.http.family import SOURCE
 from airflow_cd.verification.throttling import note_wait
@@ -47,8 +47,12 @@ class CloudWatch:
             yield page
             name = "nextToken" if "nextToken" in page else "NextToken"
             token = page.get(name)
-            if not token or given.get(name) == token:
+            if not token:
                 return
+            if given.get(name) == token:
+                raise SourceUnavailable(
+                    f"{self._said} leads from a page of its answer to the same page again.", next_step="Try again."
+                )
             given = {**given, name: token}
         raise SourceUnavailable(
             f"CloudWatch (connection {self.conn_id!r}) has not ended its answer after {MOST_PAGES} pages.",
@@ -108,7 +112,13 @@ class CloudWatch:
         try:
             found: Mapping[str, Any] = getattr(client, operation)(**given)
         except ClientError as error:
-            raise self._refused(error) from None
+            refusal = self._refused(error)
+            if isinstance(refusal, SourceRejected) and ("nextToken" in given or "NextToken" in given):
+                # It has taken the same request without the token, which is its own, and expires.
+                raise SourceUnavailable(
+                    f"{refusal.what} It had taken the pages before.", next_step="Try again."
+                ) from None
+            raise refusal from None
         except BotoCoreError as error:
             raise unanswered(error, self._said, SOURCE, what="Correct the source.") from None
         return found

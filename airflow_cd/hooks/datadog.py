@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_cd.errors import SourceUnavailable
+from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.recent import RECENT, milliseconds, recent
-from airflow_cd.hooks.service import ServiceHook, answered_in_part
+from airflow_cd.hooks.service import ServiceHook, answered_in_part, page_of
 from airflow_cd.http.auth import fits_header
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
@@ -20,6 +21,10 @@ from airflow_cd.wording import counted
 SITES = ("datadoghq.com", "us3.datadoghq.com", "us5.datadoghq.com", "datadoghq.eu", "ap1.datadoghq.com", "ddog-gov.com")
 PAGE = 1_000
 _MOST_PAGES = 1_000
+_WRONG = re.compile(
+    r"\bpars(?:e|er|ing)\b|syntax|invalid|unknown|unsupported|not (?:found|supported|recognized)|missing|unexpected",
+    re.IGNORECASE,
+)
 _SEARCH = "/api/v2/logs/events/search"
 
 
@@ -97,7 +102,7 @@ class DatadogHook(ServiceHook):
                     "sort": "timestamp",
                     "page": {"limit": PAGE, **({"cursor": cursor} if cursor else {})},
                 }
-                content = object_of(client.json(Request("POST", _SEARCH, body)))
+                content = object_of(page_of(client, Request("POST", _SEARCH, body), cursor))
                 _refuse_partial(client, object_of(content.get("meta")))
                 for event in map(object_of, list_of(content.get("data"))):
                     identity = str(event.get("id", ""))
@@ -122,14 +127,19 @@ class DatadogHook(ServiceHook):
         params = {"query": query, "from": str(int(since)), "to": str(int(until))}
         with self.get_conn() as client:
             content = object_of(client.json(Request("GET", "/api/v1/query", params=params)))
-            if content.get("status") == "error" or content.get("error"):
-                raise client.endpoint.errors.rejected(
-                    f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(content.get('error'))}.",
-                    next_step="Correct the query.",
+            said = client.endpoint.redact.line(content.get("error") or content.get("message") or "")
+            if content.get("error") and _WRONG.search(said):
+                raise SourceQueryRejected(
+                    f"{client.endpoint.title} rejected the query: {said}.", next_step="Correct the query."
+                )
+            if content.get("error"):
+                raise SourceUnavailable(
+                    f"{client.endpoint.title} could not answer the query: {said}.",
+                    next_step="Try again later; correct the query where it is about that.",
                 )
             if content.get("status") not in (None, "ok"):
-                said = f"the query ended as {content['status']}"
-                raise answered_in_part(client, said, "Ask for less, or look less often.")
+                ended = f"the query ended as {content['status']}{f': {said}' if said else ''}"
+                raise answered_in_part(client, ended, "Ask for less, or look less often.")
         return [object_of(one) for one in list_of(content.get("series"))]
 
     def metric_names(self, since: float) -> list[str]:

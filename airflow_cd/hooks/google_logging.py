@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.google_cloud import GoogleCloudHook
+from airflow_cd.hooks.service import page_of
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
 
@@ -61,7 +62,7 @@ class GoogleLoggingHook(GoogleCloudHook):
         body |= {"orderBy": order, "pageSize": PAGE}
         with self.get_conn() as client:
             for _ in range(_MOST_PAGES):
-                answer = object_of(client.json(Request("POST", "/v2/entries:list", body)))
+                answer = object_of(page_of(client, Request("POST", "/v2/entries:list", body), body.get("pageToken")))
                 yield [object_of(entry) for entry in list_of(answer.get("entries"))]
                 # A page without entries is not the last one; one without a token is.
                 token = answer.get("nextPageToken")

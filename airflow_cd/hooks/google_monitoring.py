@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceUnavailable
 from airflow_cd.hooks.google_cloud import GoogleCloudHook
-from airflow_cd.hooks.service import answered_in_part
+from airflow_cd.hooks.service import answered_in_part, page_of
 from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
 
@@ -59,7 +59,7 @@ class GoogleMonitoringHook(GoogleCloudHook):
         with self.get_conn() as client:
             for _ in range(_MOST_PAGES):
                 request = Request("GET", f"/v3/projects/{self.project}/{what}", params=asked)
-                answer = object_of(client.json(request))
+                answer = object_of(page_of(client, request, asked.get("pageToken")))
                 errors = [object_of(one) for one in list_of(answer.get("executionErrors"))]
                 if errors:
                     said = "; ".join(str(one.get("message", one)) for one in errors)

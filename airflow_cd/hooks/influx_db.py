@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
 from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.service import ServiceHook, answered_in_part
+from airflow_cd.http.client import HttpClient
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
 from airflow_cd.wording import first_of
 
+_WRONG = re.compile(
+    r"\bpars(?:e|ing)\b|(?:database|retention policy|measurement|field|tag) not found|undefined|unsupported"
+    r"|not supported|\bexpected|\brequire[sd]?\b|\bmust\b|mixing|incompatible|cannot (?:use|mix|select|combine)"
+    r"|invalid (?!memory)|unknown (?:field|tag|function|type|measurement)",
+    re.IGNORECASE,
+)
 _OF_ITS_OWN = "_internal"
 _NEWEST = f"SELECT * FROM /.*/ WHERE time > now() - {RECENT.seconds}s ORDER BY time DESC LIMIT 1"  # noqa: S608
 
@@ -65,10 +73,7 @@ class InfluxDbHook(ServiceHook):
             result = object_of(next(iter(list_of(content.get("results"))), None))
             said = content.get("error") or result.get("error")
             if said:
-                raise SourceQueryRejected(
-                    f"{client.endpoint.title} rejected the query: {client.endpoint.redact.line(said)}.",
-                    next_step="Correct the query, or the name of the database.",
-                )
+                raise _failure(client, client.endpoint.redact.line(said))
             if "results" not in content:
                 raise SourceUnavailable(
                     f"{client.endpoint.title} does not answer as InfluxDB does.",
@@ -106,6 +111,23 @@ class InfluxDbHook(ServiceHook):
         times = [row["time"] / 1e6 for series in newest for row in series.rows if isinstance(row.get("time"), int)]
         measured = recent(len(newest), "measurement", max(times, default=None))
         return f"It answers queries and has {first_of(names, 8)}. Of {names[0]}: points of {measured}."
+
+
+def _failure(client: HttpClient, said: str) -> SourceError:
+    """What an error means that a statement has ended with: how many run, for how long and where may be other soon."""
+    if "not authorized" in said:
+        return SourceUnauthorized(
+            f"{client.endpoint.title} does not allow this: {said}.", next_step="Let the login READ the database."
+        )
+    if _WRONG.search(said):
+        return SourceQueryRejected(
+            f"{client.endpoint.title} rejected the query: {said}.",
+            next_step="Correct the query, or the name of the database.",
+        )
+    return SourceUnavailable(
+        f"{client.endpoint.title} could not answer the query: {said}.",
+        next_step="See how busy it is, and which limits it has; correct the query where it is about that.",
+    )
 
 
 def _warnings(result: Mapping[str, Any]) -> Iterator[str]:

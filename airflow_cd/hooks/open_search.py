@@ -110,17 +110,22 @@ class OpenSearchHook(ServiceHook):
         :param index: as of :meth:`search`.
         :param names: names or patterns of fields.
         :raises SourceQueryRejected: there is no such index.
+        :raises SourceUnavailable: no answer that every index took part in was to be had.
         """
         path = f"/{_quoted(index)}/_field_caps"
         with self.get_conn() as client:
-            request = Request("GET", path, params={"fields": ",".join(names), **_STRICT})
-            answer = client.json(request, judge=_refusals(client, index))
-            if "indices" in object_of(answer) and not list_of(object_of(answer).get("indices")):
-                raise _no_index(client, index)
-        return {
-            str(name): {str(kind) for kind in object_of(kinds)}
-            for name, kinds in object_of(object_of(answer).get("fields")).items()
-        }
+
+            def read() -> Mapping[str, Any]:
+                request = Request("GET", path, params={"fields": ",".join(names), **_STRICT})
+                answer = object_of(client.json(request, judge=_refusals(client, index)))
+                if failed := answer.get("failed_indices"):
+                    raise _Partial(f"{failed} indices have not said which fields they have")
+                if "indices" in answer and not list_of(answer["indices"]):
+                    raise _no_index(client, index)
+                return object_of(answer.get("fields"))
+
+            found = self._whole(client, read)
+        return {str(name): {str(kind) for kind in object_of(kinds)} for name, kinds in found.items()}
 
     def values(self, index: str, field: str, query: Mapping[str, Any]) -> list[str]:
         """The most frequent values of a field.
@@ -211,7 +216,7 @@ class OpenSearchHook(ServiceHook):
             }
             while True:
                 try:
-                    answer = object_of(client.json(Request("POST", "/_search", body), judge=_too_large(client)))
+                    answer = object_of(client.json(Request("POST", "/_search", body), judge=_of_page(client)))
                 except _TooLarge as error:
                     body = {**body, "size": error.most}
                     continue
@@ -225,7 +230,7 @@ class OpenSearchHook(ServiceHook):
 
 
 class _Partial(Exception):
-    """Not every shard took part in an answer."""
+    """Not every shard took part in an answer, or not to its end."""
 
 
 class _TooLarge(Exception):
@@ -238,8 +243,10 @@ class _TooLarge(Exception):
         self.most = most
 
 
-def _too_large(client: HttpClient) -> Callable[[Answer], None]:
+def _of_page(client: HttpClient) -> Callable[[Answer], None]:
     def judge(answer: Answer) -> None:
+        if answer.status == 404 and b"search_context_missing" in answer.content:
+            raise _Partial("the point in time is gone")
         found = _TOO_LARGE.search(client.endpoint.reason_of(answer)) if answer.status == 400 else None
         if found and 0 < int(found[1]) < PAGE:
             raise _TooLarge(int(found[1]))

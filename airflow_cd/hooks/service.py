@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_cd.errors import SourceError, SourceRejected, SourceUnavailable
+from airflow_cd.errors import SourceError, SourceQueryRejected, SourceRejected, SourceUnavailable
 from airflow_cd.http.auth import NoAuth
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.connection import ConnectionSettings
 from airflow_cd.http.endpoint import Endpoint
+from airflow_cd.http.exchange import Request
 from airflow_cd.http.family import SOURCE
 from airflow_cd.http.rate_limit import limiter_of, paced
 from airflow_cd.http.redaction import Redactor
@@ -135,4 +136,26 @@ def answered_in_part(client: HttpClient, said: str, next_step: str) -> SourceUna
     why = client.endpoint.redact.line(said).rstrip(".")
     return SourceUnavailable(
         f"{client.endpoint.title} answered with a part of what there is: {why}.", next_step=next_step
+    )
+
+
+def page_of(client: HttpClient, request: Request, token: object) -> Any:
+    """One page of an answer.
+
+    :param client: that asks.
+    :param request: for the page.
+    :param token: the service's own, that leads to the page; nothing for the first one.
+    :returns: its JSON.
+    :raises SourceQueryRejected: the service refuses the first page.
+    :raises SourceUnavailable: it refuses a later one, though it has taken the same query: the token has expired.
+    :raises SourceError: it cannot be read.
+    """
+    try:
+        return client.json(request)
+    except SourceQueryRejected as error:
+        if not token:
+            raise
+        refused = error
+    raise SourceUnavailable(
+        f"{refused.what} It had taken the pages before.", next_step="Try again: from the first page."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ MOST_EVENTS = 500_000
 _JOBS = "/services/search/jobs"
 _FIRST_POLL, _LONGEST_POLL = 0.2, 5.0
 _KEPT = 60  # seconds for which a job that nobody asks for lives on
+_WRONG = re.compile(
+    r"unable to parse|unknown (?:search )?command|unbalanced|syntax|mismatched|malformed|error in 'search' command"
+    r"|comparator|not a valid",
+    re.IGNORECASE,
+)
 # A warning that is none of these may mean that something is missing.
 _HARMLESS = (
     "sub-second order",
@@ -138,8 +144,13 @@ class SplunkHook(ServiceHook):
             state, title = str(status.get("dispatchState", "")).upper(), client.endpoint.title
             errors = client.endpoint.redact.line("; ".join(_texts(status.get("messages"), "ERROR", "FATAL")))
             if state == "FAILED" or status.get("isFailed") in (True, "1", 1):
-                raise SourceQueryRejected(
-                    f"{title} rejected the search: {errors or 'it failed'}.", next_step="Correct the search."
+                if _WRONG.search(errors):
+                    raise SourceQueryRejected(
+                        f"{title} rejected the search: {errors}.", next_step="Correct the search."
+                    )
+                raise SourceUnavailable(
+                    f"{title} has not carried out the search, which failed: {errors or 'nothing says why'}.",
+                    next_step="See its search.log; correct the search where it is about that.",
                 )
             if state == "DONE":
                 # One that was finalized ended before it had looked at everything.

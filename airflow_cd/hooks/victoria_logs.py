@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -13,12 +14,14 @@ from airflow_cd.hooks.halving import whole
 from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
-from airflow_cd.http.exchange import Request
+from airflow_cd.http.exchange import Answer, Request
 from airflow_cd.http.json_values import list_of, object_of
+from airflow_cd.http.retry import TryAgain
 
 MOST_AT_ONCE = 20_000
 """Records of one answer; a window that holds more is halved."""
 
+_FAILED = re.compile(rb"cannot (?:execute query|obtain (?:field|stream))")
 _MISSING = "missing _msg field; see http"  # what the server writes in the place of a message that was not sent
 _SHORTEST = 1_000_000  # nanoseconds of a window that is not halved any more
 
@@ -105,14 +108,14 @@ class VictoriaLogsHook(ServiceHook):
 
     def _listed(self, what: str, form: dict[str, str]) -> list[str]:
         with self.get_conn() as client:
-            content = client.json(Request("POST", f"/select/logsql/{what}", form=form))
+            content = client.json(Request("POST", f"/select/logsql/{what}", form=form), judge=_failing(client))
         return [str(one.get("value")) for one in map(object_of, list_of(object_of(content).get("values")))]
 
     def _records(
         self, client: HttpClient, query: str, since: int, until: int, limit: int | None
     ) -> list[dict[str, Any]]:
         form = {**_asked(query, since, until), **({"limit": str(limit)} if limit else {})}
-        content = client.content(Request("POST", "/select/logsql/query", form=form))
+        content = client.content(Request("POST", "/select/logsql/query", form=form), judge=_failing(client))
         try:
             found = [json.loads(line) for line in content.split(b"\n") if line.strip()]
         except ValueError:
@@ -123,6 +126,21 @@ class VictoriaLogsHook(ServiceHook):
                 next_step=f"Check whether the host of connection {self.conn_id!r} is the base URL of its API.",
             )
         return found
+
+
+def _failing(client: HttpClient) -> Callable[[Answer], None]:
+    """What tells a query that failed from one that is wrong: VictoriaLogs says 400 of both."""
+
+    def judge(answer: Answer) -> None:
+        if answer.status == 400 and _FAILED.search(answer.content):
+            raise TryAgain(
+                SourceUnavailable(
+                    f"{client.endpoint.title} could not answer the query: {client.endpoint.reason_of(answer)}.",
+                    next_step="See whether all its nodes are up, and how busy they are.",
+                )
+            )
+
+    return judge
 
 
 def _asked(query: str, since: int, until: int) -> dict[str, str]:

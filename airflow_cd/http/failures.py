@@ -27,8 +27,12 @@ def refused(endpoint: Endpoint, answer: Answer) -> Refused | TryAgain:
         )
     if 300 <= status < 400:
         return redirect_refused(endpoint, answer)
+    if status == 404 and not answer.is_json and endpoint.errors.passing_404:
+        return not_json(endpoint, answer)
     next_step = "Correct the request; sending it again cannot help."
-    if not answer.is_json:
+    # Some services say in plain text what is wrong with a query; no proxy says more than a page.
+    in_words = status == 400 and answer.content.strip() and not answer.content.lstrip().startswith(b"<")
+    if not answer.is_json and not in_words:
         next_step = f"Check whether the host of connection {endpoint.conn_id!r} is the base URL of this API."
     return endpoint.errors.rejected(f"{title} rejected the request ({status}): {reason}.", next_step=next_step)
 
@@ -48,7 +52,7 @@ def redirect_refused(endpoint: Endpoint, answer: Answer) -> Refused:
 
 
 def not_json(endpoint: Endpoint, answer: Answer) -> TryAgain:
-    """Return the failure of a success without JSON.
+    """Return the failure of an answer without JSON: of a success, or of what is not found.
 
     :param endpoint: that answered.
     :param answer: its answer.

@@ -28,6 +28,8 @@ class ErrorFamily:
     :param rejected: every other 4xx.
     :param misconfigured: a connection that cannot work: no such connection, wrong settings, a redirect that is not
         followed.
+    :param passing_404: whether a 404 that is not JSON may pass: something before the service answers so while what is
+        behind it is replaced. False by default.
     """
 
     unavailable: type[Unavailable]
@@ -35,7 +37,10 @@ class ErrorFamily:
     unauthorized: type[Refused]
     rejected: type[Refused]
     misconfigured: type[Refused]
+    passing_404: bool = False
 
 
 TARGET = ErrorFamily(TargetUnavailable, TargetUnavailable, TargetUnauthorized, TargetRejected, TargetRejected)
-SOURCE = ErrorFamily(SourceUnavailable, SourceThrottled, SourceUnauthorized, SourceQueryRejected, SourceRejected)
+SOURCE = ErrorFamily(
+    SourceUnavailable, SourceThrottled, SourceUnauthorized, SourceQueryRejected, SourceRejected, passing_404=True
+)

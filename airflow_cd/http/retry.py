@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from airflow_cd.errors import Unavailable
 
-RETRIED_STATUSES = frozenset({408, 425, 429})
+# 460 and 499 are of proxies, and of services that a proxy's word reaches: who asked has gone, a connection was lost.
+RETRIED_STATUSES = frozenset({408, 421, 425, 429, 460, 499})
 # The server answers these before it acts, so that even a write may be sent again.
 UNPROCESSED_STATUSES = frozenset({408, 425, 429, 503})
 

@@ -20,7 +20,7 @@ _LOGIN = re.compile(
 _DATABASE = re.compile(r"database .* does not exist|unknown database", re.IGNORECASE)
 _ANSWERED = re.compile(r"FATAL:|too many connections", re.IGNORECASE)
 _SQLITE_FILE = re.compile(r"unable to open|locked|disk I/O|readonly|malformed|not a database", re.IGNORECASE)
-_MYSQL = {1045: "28000", 1698: "28000", 1044: "28000", 1049: "3D000", 1142: "42501", 1143: "42501"}
+_MYSQL = {1045: "28000", 1698: "28000", 1044: "28000", 1049: "3D000", 1142: "42501", 1143: "42501", 1054: "42S22"}
 
 
 def not_reached(error: Exception, conn_id: str) -> SourceError:
@@ -69,11 +69,11 @@ def not_answered(error: Exception, conn_id: str) -> SourceError:
             f"the database of connection {conn_id!r} does not let its login read this: {_line(error)}.",
             next_step="Grant SELECT to the login of the connection.",
         )
-    # SQLite has one class of errors for a file that is locked and for a table that is not there.
-    passing = isinstance(error, sa.exc.OperationalError) and not (
-        _is_sqlite(error) and not _SQLITE_FILE.search(_line(error))
-    )
-    if passing:
+    # SQLite has one class of errors for a file that is locked and for a table that is not there, MySQL for a column.
+    wrong = _state(error).startswith("42") or (_is_sqlite(error) and not _SQLITE_FILE.search(_line(error)))
+    # Of a connection that was lost each driver raises another class; SQLAlchemy knows them all.
+    lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    if lost or (isinstance(error, sa.exc.OperationalError) and not wrong):
         return SourceUnavailable(
             f"the database of connection {conn_id!r} cannot be asked: {type(error).__name__}: {_line(error)}.",
             next_step="See whether it is up.",

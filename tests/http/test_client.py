@@ -100,7 +100,7 @@ def test_a_netrc_does_not_replace_the_credentials(
 # -- what is tried again -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520])
+@pytest.mark.parametrize("status", [408, 421, 425, 429, 460, 499, 500, 501, 502, 503, 504, 520])
 def test_a_failure_that_passes_is_overcome(
     client_of: MakeClient, server: ScriptedServer, clock: Clock, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
