@@ -216,6 +216,10 @@ class SourceThrottled(SourceUnavailable):
     """The source's rate limit stayed exceeded after every retry."""
 
 
+class SourceAnswerTooLarge(SourceUnavailable):
+    """The source's answer is more than is kept in memory: asking for less at a time helps, waiting does not."""
+
+
 class SourceUnauthorized(SourceError, Refused):
     """The source refuses the credentials, or what they allow."""
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.halving import fitting
 from airflow_cd.hooks.recent import RECENT, milliseconds, recent
 from airflow_cd.hooks.service import ServiceHook, answered_in_part, page_of
 from airflow_cd.http.auth import fits_header
@@ -95,14 +96,19 @@ class DatadogHook(ServiceHook):
         """
         seen: set[str] = set()
         cursor: str | None = None
+        size = PAGE
         with self.get_conn() as client:
-            for _ in range(_MOST_PAGES):
+
+            def read(size: int) -> Mapping[str, Any]:
                 body = {
                     "filter": {"query": query, "from": _iso(since), "to": _iso(until)},
                     "sort": "timestamp",
-                    "page": {"limit": PAGE, **({"cursor": cursor} if cursor else {})},
+                    "page": {"limit": size, **({"cursor": cursor} if cursor else {})},
                 }
-                content = object_of(page_of(client, Request("POST", _SEARCH, body), cursor))
+                return object_of(page_of(client, Request("POST", _SEARCH, body), cursor))
+
+            for _ in range(_MOST_PAGES):
+                content, size = fitting(read, size)
                 _refuse_partial(client, object_of(content.get("meta")))
                 for event in map(object_of, list_of(content.get("data"))):
                     identity = str(event.get("id", ""))

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.google_cloud import GoogleCloudHook
+from airflow_cd.hooks.halving import fitting
 from airflow_cd.hooks.service import page_of
 from airflow_cd.http.exchange import Request
 from airflow_cd.http.json_values import list_of, object_of
@@ -59,10 +60,16 @@ class GoogleLoggingHook(GoogleCloudHook):
                 next_step="Shorten the query.",
             )
         body: dict[str, Any] = {"resourceNames": [resource or f"projects/{self.project}"], "filter": query}
-        body |= {"orderBy": order, "pageSize": PAGE}
+        body |= {"orderBy": order}
+        size = PAGE
         with self.get_conn() as client:
+
+            def read(size: int) -> Mapping[str, Any]:
+                request = Request("POST", "/v2/entries:list", {**body, "pageSize": size})
+                return object_of(page_of(client, request, body.get("pageToken")))
+
             for _ in range(_MOST_PAGES):
-                answer = object_of(page_of(client, Request("POST", "/v2/entries:list", body), body.get("pageToken")))
+                answer, size = fitting(read, size)
                 yield [object_of(entry) for entry in list_of(answer.get("entries"))]
                 # A page without entries is not the last one; one without a token is.
                 token = answer.get("nextPageToken")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks.halving import fitting
 from airflow_cd.hooks.recent import recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
@@ -203,7 +204,6 @@ class OpenSearchHook(ServiceHook):
             # Elasticsearch tells documents of one moment apart itself, OpenSearch 2 does not.
             ties: list[Any] = [{"_id": "asc"}] if open_search else [{"_shard_doc": "asc"}]
             body: dict[str, Any] = {
-                "size": PAGE,
                 "query": query,
                 "pit": {"id": pit, "keep_alive": _KEPT},
                 # Of several indices some may have nothing to do with it, not even the time.
@@ -214,11 +214,17 @@ class OpenSearchHook(ServiceHook):
                 ],
                 "track_total_hits": False,
             }
+            size = PAGE
+
+            def read(size: int) -> Mapping[str, Any]:
+                request = Request("POST", "/_search", {**body, "size": size})
+                return object_of(client.json(request, judge=_of_page(client)))
+
             while True:
                 try:
-                    answer = object_of(client.json(Request("POST", "/_search", body), judge=_of_page(client)))
+                    answer, size = fitting(read, size)
                 except _TooLarge as error:
-                    body = {**body, "size": error.most}
+                    size = min(size, error.most)
                     continue
                 _refuse_partial(answer)
                 hits = [one for one in list_of(object_of(answer.get("hits")).get("hits")) if isinstance(one, dict)]

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnavailable
+from airflow_cd.hooks.halving import fitting
 from airflow_cd.hooks.recent import RECENT, recent
 from airflow_cd.hooks.service import ServiceHook
 from airflow_cd.http.client import HttpClient
@@ -165,10 +166,14 @@ class SplunkHook(ServiceHook):
             pause = min(pause * 1.5, _LONGEST_POLL)
 
     def _rows(self, client: HttpClient, job: str, number: int) -> Iterator[Mapping[str, Any]]:
-        offset = 0
+        offset, size = 0, PAGE
+
+        def read(size: int) -> Mapping[str, Any]:
+            asked = {"output_mode": "json", "offset": str(offset), "count": str(size)}
+            return object_of(client.json(Request("GET", f"{job}/results", params=asked), judge=_judge))
+
         while offset < number:
-            asked = {"output_mode": "json", "offset": str(offset), "count": str(PAGE)}
-            answer = object_of(client.json(Request("GET", f"{job}/results", params=asked), judge=_judge))
+            answer, size = fitting(read, size)
             rows = [object_of(row) for row in list_of(answer.get("results"))]
             if not rows:
                 raise SourceUnavailable(

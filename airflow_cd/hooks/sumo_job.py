@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow_cd.errors import SourceError, SourceQueryRejected, SourceUnauthorized, SourceUnavailable
+from airflow_cd.hooks.halving import fitting
 from airflow_cd.http.client import HttpClient
 from airflow_cd.http.endpoint import Endpoint, message_of
 from airflow_cd.http.exchange import Answer, Request
@@ -134,9 +135,13 @@ class Job:
     def _pages(self, what: str, count: int, limit: int | None) -> list[dict[str, str]]:
         wanted = count if limit is None else min(count, limit)
         rows: list[dict[str, str]] = []
+        size = _PAGE
+
+        def read(size: int) -> Mapping[str, Any]:
+            return self._get(f"/{what}", {"offset": len(rows), "limit": size})
+
         while len(rows) < wanted:
-            asked = min(_PAGE, wanted - len(rows))
-            page = self._get(f"/{what}", {"offset": len(rows), "limit": asked})
+            page, size = fitting(read, min(size, wanted - len(rows)))
             self._warn(page)
             items = [_fields(item) for item in list_of(page.get(what))]
             if not items:

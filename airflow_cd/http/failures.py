@@ -84,8 +84,9 @@ def unanswered(
             "Check the URL, the certificate, and 'verify' (the path of a CA bundle) in the connection's extra.",
         )
     if failed.kind is FailureKind.TOO_LARGE:
-        return _unreachable(
-            endpoint, f"sent an answer of more than {endpoint.max_bytes} bytes", "Ask for less at a time."
+        return endpoint.errors.too_large(
+            f"{endpoint.title} sent an answer of more than {endpoint.max_bytes} bytes.",
+            next_step="Ask for less at a time.",
         )
     if failed.kind is FailureKind.UNUSABLE:
         return endpoint.errors.misconfigured(

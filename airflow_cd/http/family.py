@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from airflow_cd.errors import (
     Refused,
+    SourceAnswerTooLarge,
     SourceQueryRejected,
     SourceRejected,
     SourceThrottled,
@@ -23,6 +24,7 @@ class ErrorFamily:
     """The classes of the errors that calls of one kind of service raise.
 
     :param unavailable: no answer, a time-out, a TLS failure, a server error, an answer that is not JSON.
+    :param too_large: an answer of more bytes than are kept in memory.
     :param throttled: 429.
     :param unauthorized: 401, 402 and 403, and a connection without the credentials it needs.
     :param rejected: every other 4xx.
@@ -33,6 +35,7 @@ class ErrorFamily:
     """
 
     unavailable: type[Unavailable]
+    too_large: type[Unavailable]
     throttled: type[Unavailable]
     unauthorized: type[Refused]
     rejected: type[Refused]
@@ -40,7 +43,20 @@ class ErrorFamily:
     passing_404: bool = False
 
 
-TARGET = ErrorFamily(TargetUnavailable, TargetUnavailable, TargetUnauthorized, TargetRejected, TargetRejected)
+TARGET = ErrorFamily(
+    unavailable=TargetUnavailable,
+    too_large=TargetUnavailable,
+    throttled=TargetUnavailable,
+    unauthorized=TargetUnauthorized,
+    rejected=TargetRejected,
+    misconfigured=TargetRejected,
+)
 SOURCE = ErrorFamily(
-    SourceUnavailable, SourceThrottled, SourceUnauthorized, SourceQueryRejected, SourceRejected, passing_404=True
+    unavailable=SourceUnavailable,
+    too_large=SourceAnswerTooLarge,
+    throttled=SourceThrottled,
+    unauthorized=SourceUnauthorized,
+    rejected=SourceQueryRejected,
+    misconfigured=SourceRejected,
+    passing_404=True,
 )
