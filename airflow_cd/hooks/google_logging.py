@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.hooks.google_cloud import GoogleCloudHook
+from airflow_cd.hooks.google_splits import joined
 from airflow_cd.hooks.halving import fitting
 from airflow_cd.hooks.service import page_of
 from airflow_cd.http.exchange import Request
@@ -28,20 +29,14 @@ class GoogleLoggingHook(GoogleCloudHook):
     calls_per_second = 1.0
 
     def entries(self, query: str, resource: str = "") -> Iterator[dict[str, Any]]:
-        """Entries that a filter finds, the oldest first, each once.
+        """Entries that a filter finds, the oldest first, each once; one that Google has split is one.
 
         :param query: in Logging's query language, with a time.
         :param resource: what is read: a project, a bucket's view; by default the connection's project.
         :raises SourceQueryRejected: the filter is wrong, or longer than Google allows.
         :raises SourceUnavailable: it failed, or did not end.
         """
-        seen: set[str] = set()
-        for page in self._pages(query, resource, "timestamp asc"):
-            for entry in page:
-                identity = identity_of(entry)
-                if not identity or identity not in seen:
-                    seen.add(identity)
-                    yield dict(entry)
+        return joined(self._each(query, resource))
 
     def first(self, query: str, resource: str = "") -> list[Mapping[str, Any]]:
         """Some of the newest entries that a filter finds: the first page that has any.
@@ -51,6 +46,17 @@ class GoogleLoggingHook(GoogleCloudHook):
         :raises SourceError: as of :meth:`entries`.
         """
         return next((page for page in self._pages(query, resource, "timestamp desc") if page), [])
+
+    def _each(self, query: str, resource: str) -> Iterator[Mapping[str, Any]]:
+        seen: set[str] = set()
+        for page in self._pages(query, resource, "timestamp asc"):
+            for entry in page:
+                # Parts of one that was split may share what tells entries apart.
+                identity = identity_of(entry)
+                key = f"{identity} {object_of(entry.get('split')).get('index', 0)}"
+                if not identity or key not in seen:
+                    seen.add(key)
+                    yield entry
 
     def _pages(self, query: str, resource: str, order: str) -> Iterator[list[Mapping[str, Any]]]:
         if len(query) > LONGEST_FILTER:

@@ -91,6 +91,33 @@ def test_payloads_and_severities(google):
     assert frame["time"][0].value % 10**9 == 123456789
 
 
+def test_an_entry_that_google_has_split_is_one_record(google):
+    entry = {"logName": "l", "timestamp": "2026-11-23T05:00:00Z", "resource": {"labels": {"pod_name": "shop-1"}}}
+
+    def part(uid: str, index: int, number: int, **payload: Any) -> dict[str, Any]:
+        split = {"uid": uid, "index": index, "totalSplits": number}
+        # Google leaves out what is 0.
+        return {**entry, "insertId": uid, "split": {k: v for k, v in split.items() if v}, **payload}
+
+    entries = [
+        part("a", 1, 3, textPayload="second, "),
+        part("b", 0, 2, jsonPayload={"message": "ERROR be", "sku": 7}),
+        part("a", 0, 3, textPayload="ERROR first, "),
+        part("b", 1, 2, jsonPayload={"message": "gin", "sku": 7}),
+        part("a", 2, 3, textPayload="third"),
+        part("c", 1, 2, textPayload="the rest of one"),
+        {**entry, "insertId": "d", "textPayload": "whole"},
+    ]
+    google(lambda asked: token_for(asked) or Answer(body={"entries": entries}))
+    frame = GoogleCloudLogs(QUERY).read(WINDOW, ["shop-1"]).frame
+    assert sorted(frame["message"]) == sorted(["ERROR first, second, third", "ERROR begin", "the rest of one", "whole"])
+    ids = dict(zip(frame["message"], frame["id"], strict=True))
+    entries[:] = [*entries[:1], *entries[2:3]]
+    again = GoogleCloudLogs(QUERY).read(WINDOW, ["shop-1"]).frame
+    assert list(again["message"]) == ["ERROR first, second, "]
+    assert list(again["id"]) == [ids["ERROR first, second, third"]]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
