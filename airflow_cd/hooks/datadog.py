@@ -23,7 +23,7 @@ SITES = ("datadoghq.com", "us3.datadoghq.com", "us5.datadoghq.com", "datadoghq.e
 PAGE = 1_000
 _MOST_PAGES = 1_000
 _WRONG = re.compile(
-    r"\bpars(?:e|er|ing)\b|syntax|invalid|unknown|unsupported|not (?:found|supported|recognized)|missing|unexpected",
+    r"\bpars(?:e|er|ing)\b|syntax|invalid|unknown (?!error)|unsupported|not (?:found|supported|recognized)",
     re.IGNORECASE,
 )
 _SEARCH = "/api/v2/logs/events/search"

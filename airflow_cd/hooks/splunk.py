@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,6 @@ _WRONG = re.compile(
 )
 # A warning that is none of these may mean that something is missing.
 _HARMLESS = (
-    "sub-second order",
     "took longer than expected",
     "unusually slow",
     "deprecated",
@@ -43,6 +42,7 @@ _HARMLESS = (
     "wildcard",
     "info.csv",
 )
+_ORDER = "sub-second order"
 _PARTIAL = ("finalized", "incomplete", "peer", "truncat", "skipped", "not be returned")
 _EXACT = timedelta(milliseconds=1)  # of the times that events are handed out with
 
@@ -106,9 +106,9 @@ class SplunkHook(ServiceHook):
         with self.get_conn() as client, _job(client, form) as job:
             status = self._finished(client, job)
             warnings = dict.fromkeys(_texts(status.get("messages"), "WARN"))
+            partial = [text for text in warnings if _is_of_a_part(text)]
             # What ended a search early may be told as information alone.
-            told = [text for text in _texts(status.get("messages"), "INFO") if _says(text, _PARTIAL)]
-            partial = [text for text in (*warnings, *told) if not _says(text, _HARMLESS)]
+            partial += [text for text in _texts(status.get("messages"), "INFO") if _is_of_a_part(text, warns=False)]
             warnings |= dict.fromkeys(partial)
             rows = list(self._rows(client, job, _number(status.get("resultCount"))))
         transforms = status.get("reportSearch") not in (None, "")
@@ -221,8 +221,12 @@ def _texts(messages: Any, *types: str) -> list[str]:
     return [str(one.get("text", "")) for one in found if str(one.get("type", "")).upper() in types]
 
 
-def _says(text: str, words: Iterable[str]) -> bool:
-    return any(word in text.lower() for word in words)
+def _is_of_a_part(text: str, *, warns: bool = True) -> bool:
+    """Whether a message of a job means that something is missing, or may."""
+    said = text.lower()
+    if _ORDER in said:
+        return False
+    return any(word in said for word in _PARTIAL) or (warns and not any(word in said for word in _HARMLESS))
 
 
 def _number(value: Any) -> int:
