@@ -41,6 +41,10 @@ _HARMLESS = (
     "timerange",
     "wildcard",
     "info.csv",
+    # Knowledge that an app has lost adds fields to events, and takes none away.
+    "lookup",
+    "eventtype",
+    "unable to find tag",
 )
 _ORDER = "sub-second order"
 _PARTIAL = ("finalized", "incomplete", "peer", "truncat", "skipped", "not be returned")

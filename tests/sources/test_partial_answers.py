@@ -133,6 +133,8 @@ def test_a_statement_of_old_style_is_answered_whole(served):
         ("WARN", "Could not get results from indexer idx-3.", True),
         ("WARN", "Events might not be returned in sub-second order due to search memory limits.", False),
         ("WARN", "Configuration initialization for /opt took longer than expected (1200ms).", False),
+        ("WARN", "[idx-1] Could not load lookup=LOOKUP-geo", False),
+        ("WARN", "Eventtype 'nix_errors' does not exist or is disabled.", False),
         ("WARN", "Search results might be incomplete for this time range.", True),
         ("INFO", "Your timerange was substituted based on your search string", False),
     ],
