@@ -15,13 +15,13 @@ import numpy as np
 from airflow_cd.verification.metrics.conclusion import conclude
 from airflow_cd.verification.metrics.excursion_rules import with_excursions
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import load_of
 from airflow_cd.verification.metrics.null import NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.performance import ENOUGH_REQUESTS
 from airflow_cd.verification.metrics.profile import Lesson
 from airflow_cd.verification.metrics.rows import Rows
 from airflow_cd.verification.metrics.settling import while_settling
 from airflow_cd.verification.metrics.sides import ALONE, Sides
+from airflow_cd.verification.metrics.stated_load import load_of
 from airflow_cd.verification.metrics.together import Judges
 from airflow_cd.verification.metrics.warm_up import LONGEST
 from airflow_cd.verification.samples import Metric

@@ -21,7 +21,7 @@ from airflow_cd.verification.metrics.result_figures import (
     with_figures,
     with_means,
 )
-from airflow_cd.verification.metrics.shape import FarOut, far_out
+from airflow_cd.verification.metrics.shape import FarOut, coarseness, far_out
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.trend import Climb, climb
 from airflow_cd.verification.metrics.warm_up import DISCOUNT
@@ -73,7 +73,8 @@ def far_out_too_often(held: Held, base: MetricResult, sides: Sides, taught: Taug
         if not len(canary.value) or not len(control.value):
             return None
         least = least_change(sides.metric, sides.canary.value, sides.control.value)
-        found = far_out(canary, control, usual, sides.direction, held.limits.minimum_effect, least)
+        coarse = coarseness(sides.as_measured().value, sides.control.value) if base.kind == "gauge" else 0.0
+        found = far_out(canary, control, usual, sides.direction, held.limits.minimum_effect, least, coarse)
         if not found.worse:
             return None
         # How far out they are counts too: what is cut from a mean is here what it is about.
@@ -83,12 +84,9 @@ def far_out_too_often(held: Held, base: MetricResult, sides: Sides, taught: Taug
             return None
     if found is None or not (sure or base.verdict is Verdict.PASS):
         return None
-    beyond = "below" if base.direction == "lower_is_worse" else "above"
-    limit_at = float(found.limit) ** (-1.0 if sides.direction == "lower_is_worse" else 1.0)
-    level = sides.scale.back(float(np.nanmedian(usual)) * limit_at)
-    limit = f"{beyond} {figure(level, base)}" if base.direction != "either" else "far from usual"
+    level, bounds = _bounds(found, base, sides)
     text = (
-        f"{title_of(sides)}: {limit} in {found.moments:.0f} of {found.of:.0f} moments, "
+        f"{title_of(sides)}: {bounds} in {found.moments:.0f} of {found.of:.0f} moments, "
         f"in {found.control_moments:.0f} of {found.control_of:.0f} {compared_words(sides)}"
         f"{'' if sure else ': too few to tell from chance'}."
     )
@@ -100,6 +98,18 @@ def far_out_too_often(held: Held, base: MetricResult, sides: Sides, taught: Taug
     }
     verdict = Verdict.FAIL if sure else Verdict.INCONCLUSIVE
     return replace(base, verdict=verdict, reason=Reason("far_out" if sure else "not_certain", text, numbers))
+
+
+def _bounds(found: FarOut, base: MetricResult, sides: Sides) -> tuple[float, str]:
+    """Where values are far out, as a level and in words."""
+    usual, limit = float(np.nanmedian(found.usual)), float(found.limit)
+    above, below = (sides.scale.back(level) * sides.load for level in (usual * limit, usual / limit))
+    if sides.metric.direction == "either":
+        if below <= 0.0 <= above:
+            return above, f"above {figure(above, base)}"
+        return above, f"below {figure(below, base)} or above {figure(above, base)}"
+    level = below if sides.direction == "lower_is_worse" else above
+    return level, f"{'below' if base.direction == 'lower_is_worse' else 'above'} {figure(level, base)}"
 
 
 def _uncut(held: Held, sides: Sides, taught: Taught) -> float:

@@ -44,7 +44,7 @@ def compared_words(sides: Sides) -> str:
     """
     if sides.load != 1.0:
         whose = "a control's load" if sides.paired else "the load before"
-        return f"to be expected at {sides.load:.0%} of {whose}".replace("%", " %")
+        return f"to be expected at {sides.asked:.0%} of {whose}".replace("%", " %")
     return "on the control" if sides.paired else "before"
 
 

@@ -27,6 +27,7 @@ from airflow_cd.verification.metrics.illustration import summary_of
 from airflow_cd.verification.metrics.least_change import least_change
 from airflow_cd.verification.metrics.limits import Limits
 from airflow_cd.verification.metrics.load import Load, is_asked, times_as_much
+from airflow_cd.verification.metrics.load_doubted import left_open
 from airflow_cd.verification.metrics.null import COUNTED, NOTHING_TAUGHT, Taught
 from airflow_cd.verification.metrics.result_figures import (
     SHAPED,
@@ -132,10 +133,13 @@ class Judge:
         metric = sides.metric
         if metric.kind == "throughput" and (metric.direction == "either" or not sides.paired or is_asked(metric)):
             return judge_throughput(base, sides)
+        if self._states_load(metric) and not sides.group:
+            return judge_throughput(base, sides)
         comparison = sides.compare()
         if comparison is None or _says_too_little(comparison, taught, metric):
             return self._only_its_start(base, sides) or _not_comparable(base, sides)
-        sides, comparison = self._at_its_load(sides, comparison)
+        seen = times_as_much(sides, comparison)
+        sides, comparison = self._at_its_load(sides, comparison, seen)
         if self._follows_load(metric) and taught.host_freedom < FOLLOWS_LOAD.host_freedom:
             taught = FOLLOWS_LOAD
         decided = self._level(base, sides, comparison, taught)
@@ -152,7 +156,7 @@ class Judge:
         if decided.verdict is not Verdict.FAIL and sides.started_late() and not sides.group:
             text = f"{title_of(sides)}: the canary has data for less than half of the time that the control has."
             return replace(decided, verdict=Verdict.INCONCLUSIVE, reason=Reason("started_late", text))
-        return decided
+        return left_open(decided, sides, self.load, seen)
 
     def _only_its_start(self, base: MetricResult, sides: Sides) -> MetricResult | None:
         """A pass for what is measured while a process starts and never again, on either side; None for all else."""
@@ -162,16 +166,21 @@ class Judge:
         shown = with_means(base, grown)
         return replace(shown, verdict=Verdict.PASS, effect=0.0, reason=reason_of(shown, grown, "no_regression"))
 
-    def _at_its_load(self, sides: Sides, comparison: Comparison) -> tuple[Sides, Comparison]:
+    def _at_its_load(self, sides: Sides, comparison: Comparison, seen: float) -> tuple[Sides, Comparison]:
         """The canary's values as they would be at the load of a control, where they go with the load."""
         if self.load is None or sides.group:
             return sides, comparison
-        expected = self.load.expected(sides.metric, times_as_much(sides, comparison))
+        expected = self.load.expected(sides.metric, seen)
         if abs(math.log(expected)) < _SAME_LOAD:
             return sides, comparison
-        scaled = replace(sides.scaled(1.0 / expected), load=expected)
+        scaled = replace(sides.scaled(1.0 / expected), load=expected, asked=self.load.ratio)
         again = scaled.compare()
         return (sides, comparison) if again is None else (scaled, again)
+
+    def _states_load(self, metric: Metric) -> bool:
+        """Whether it counts what a canary is given to do, beside a control that may be given more of it."""
+        load = self.load
+        return load is not None and load.over_time is None and metric.name == load.metric and metric.kind == "count"
 
     def _follows_load(self, metric: Metric) -> bool:
         """Whether the metric counts what comes of requests: for one of them, all instances are worth the same."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from airflow_cd.verification.metrics.cells import Comparison
-from airflow_cd.verification.metrics.names.units import SIZES
-from airflow_cd.verification.metrics.names.vocabulary import GRAVE
+from airflow_cd.verification.metrics.names.units import SIZES, suffix_of
+from airflow_cd.verification.metrics.names.vocabulary import GRAVE, OCCUPIED, RESOURCES, STATE
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.rows import Rows, summed
 from airflow_cd.verification.metrics.series.scale import AS_IT_IS
@@ -31,11 +30,16 @@ _ANSWERS = re.compile(r"(?<![a-z])(fail\w*|error\w*|reject\w*|drop\w*|timeouts?|
 UNEQUAL = math.log(1.25)  # a smaller difference of the loads changes nothing
 _ANYWAY = frozenset(("gc", "pause", "collection", "period", "heartbeat", "scrape"))  # happen without requests too
 _BUSY = frozenset(("cpu", "processor", "busy", "load", "utilization", "utilisation"))  # while requests are served
-_CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
-_ALIKE = math.log(1.15)  # apart is what goes along
-_VISITED = frozenset(("view", "pageview", "visit", "visitor", "impression", "session"))  # by users, who then do more
+CONNECTED = frozenset(("connection", "conn", "cx", "session", "client", "subscriber"))
+"""Words of what is held while somebody is connected."""
+
+_SERVING = (RESOURCES | OCCUPIED | STATE | CONNECTED) - {"size", "length", "age"}  # summed over what is being served
+ALIKE = math.log(1.15)
+"""Apart, on the log scale, is what goes along."""
+
+_FILLED = frozenset(("batch", "buffer", "chunk"))
+_AVERAGED = frozenset(("avg", "average", "mean", "median"))
 _LARGEST = 700.0  # a logarithm: beyond it there is no number
-_FEWEST = 20.0  # requests on either side to know by
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,13 @@ class Load:
     :param ratio: of the canary's load to the control's.
     :param metric: which metric says so; ``""`` if it is the number of requests beside the others.
     :param over_time: without a control, that metric's rows now and before; None beside one.
+    :param sure: whether it is a load beyond doubt: work that is lost looks like work that was never asked for.
     """
 
     ratio: float
     metric: str = ""
     over_time: Sides | None = None
+    sure: bool = True
 
     @property
     def unequal(self) -> bool:
@@ -69,14 +75,58 @@ class Load:
             # That there are fewer requests may be the release's doing.
             more = self.unequal and self.ratio > 1.0 and goes_with_requests(metric)
             return min(max(seen, 1.0), self.ratio) if more else 1.0
-        if metric.name == self.metric or metric.kind in ("errors", "apdex", "latency", "share"):
+        if metric.kind in ("errors", "apdex", "latency", "share") or is_of_each(metric):
             return 1.0
+        if metric.name == self.metric:
+            return self.ratio if self.unequal else 1.0
         anyway = metric.kind == "count" and bool(_ANYWAY & set(words_of(metric.name)))
         if metric.kind in ("throughput", "count") and not anyway:
             return self.ratio
         if metric.direction == "lower_is_worse" or metric.unit in ("%", "percent") or not self.unequal:
             return 1.0
+        if seen > 0 and abs(math.log(seen)) <= ALIKE:
+            return 1.0  # it does not go with the load
+        in_step = seen > 0 and abs(math.log(seen / self.ratio)) <= ALIKE
+        if not in_step and not goes_with_load(metric):
+            return 1.0
         return min(max(seen, min(1.0, self.ratio)), max(1.0, self.ratio))
+
+    def may_explain(self, metric: Metric, seen: float) -> bool:
+        """Whether a level whose name says nothing of it may be another one for this load.
+
+        :param metric: which metric.
+        :param seen: how many times as much as on the control was seen.
+        """
+        filled = bool(_FILLED & set(words_of(metric.name)))  # the fuller, the more there is to put in
+        level = metric.kind == "gauge" and metric.direction == "either" and (filled or not is_of_each(metric))
+        between = min(1.0, self.ratio) <= seen <= max(1.0, self.ratio)
+        return self.over_time is None and self.unequal and level and between
+
+
+def is_of_each(metric: Metric) -> bool:
+    """Whether it is so much of each: an average, a quantile, an amount per request. More requests make it no more.
+
+    Averages over time of what is being served (connections, processor) are no such ones.
+
+    :param metric: which metric.
+    """
+    suffix = suffix_of(words_of(metric.name))
+    if "per" in suffix.words:
+        return True
+    words = words_of(metric.name)
+    averaged = suffix.percentile or bool(_AVERAGED & set(words))
+    return averaged and not _SERVING & set(words)
+
+
+def goes_with_load(metric: Metric) -> bool:
+    """Whether its name says that an instance has less of it when it is asked for less, though not in proportion.
+
+    :param metric: which metric.
+    """
+    if is_of_each(metric):
+        return False
+    told = bool(_SERVING & set(words_of(metric.name)) or metric.unit.removesuffix("/s") in SIZES)
+    return metric.direction == "higher_is_worse" or told
 
 
 def goes_with_requests(metric: Metric) -> bool:
@@ -135,67 +185,3 @@ def times_as_much(sides: Sides, comparison: Comparison) -> float:
         return math.exp(min(float(comparison.log_ratio), _LARGEST))
     ours, theirs = (float(np.mean(rows.value)) for rows in (sides.canary, sides.control))
     return ours / theirs if ours >= 0 and theirs > 0 else 1.0
-
-
-def load_of(sides: Sequence[Sides]) -> Load | None:
-    """The load as the metrics say it; None where none does.
-
-    :param sides: of all metrics.
-    """
-    over_time = [one for one in sides if not one.paired and is_asked(one.metric) and len(one.canary)]
-    if over_time:
-        busiest = max(over_time, key=lambda one: float(one.control.value.sum()))
-        rates = [float(np.mean(rows.value)) if len(rows) else 0.0 for rows in (busiest.canary, busiest.control)]
-        return Load(rates[0] / rates[1], busiest.metric.name, busiest) if min(rates) > 0 else None
-    known = [one for one in sides if one.paired and len(one.canary) and len(one.control)]
-    asked = [one for one in known if is_asked(one.metric)]
-    if asked:
-        largest = max(asked, key=lambda one: float(one.control.value.sum()))
-        return _load(largest, largest.canary.value, largest.control.value, largest.metric.name)
-    counted = [one for one in known if one.metric.kind in ("latency", "errors", "apdex")]
-    most = max(counted, key=lambda one: one.control.requests, default=None)
-    by_rows = None if most is None else _load(most, most.canary.count, most.control.count, "")
-    if most is not None and most.control.requests > len(most.control):
-        return by_rows
-    return _by_visits(known) or _by_connections(known) or by_rows
-
-
-def _by_visits(known: Sequence[Sides]) -> Load | None:
-    """The load as visits say it: what users do is done on them.
-
-    :param known: of all metrics that both sides have.
-    """
-    counted = [one for one in known if one.metric.kind == "count" and one.metric.direction == "lower_is_worse"]
-    visits = [one for one in counted if _VISITED & set(words_of(one.metric.name)) and not one.groups]
-    most = max(visits, key=lambda one: float(one.control.value.sum()), default=None)
-    return None if most is None else _load(most, most.canary.value, most.control.value, most.metric.name)
-
-
-def _by_connections(known: Sequence[Sides]) -> Load | None:
-    """The load as open connections say it, where nobody counts requests; None unless all that is done goes with them.
-
-    :param known: of all metrics that both sides have.
-    """
-    held = [one for one in known if one.metric.kind == "gauge" and _CONNECTED & set(words_of(one.metric.name))]
-    done = [one for one in known if one.metric.kind == "count" and one.metric.direction == "lower_is_worse"]
-    loads = [
-        load for one in (*held, *done) if (load := _load(one, one.canary.value, one.control.value, one.metric.name))
-    ]
-    if not held or not done or len(loads) < len(held) + len(done) or not loads[0].unequal:
-        return None
-    apart = [abs(math.log(load.ratio / loads[0].ratio)) if load.ratio > 0 else math.inf for load in loads]
-    return loads[0] if max(apart) <= _ALIKE else None
-
-
-def _load(sides: Sides, ours: np.ndarray, theirs: np.ndarray, name: str) -> Load | None:
-    """From what either side had to do in the buckets that both have, per instance and bucket."""
-    common = np.intersect1d(sides.canary.time, sides.control.time)
-    rates = []
-    for rows, work in ((sides.canary, ours), (sides.control, theirs)):
-        there = np.isin(rows.time, common)
-        cells = len(np.unique(np.stack([rows.time[there], rows.instance[there]]), axis=1).T)
-        total = float(work[there].sum())
-        if total < _FEWEST or not cells:
-            return None
-        rates.append(total / cells)
-    return Load(rates[0] / rates[1], name)

@@ -37,7 +37,7 @@ def with_means(base: MetricResult, sides: Sides) -> MetricResult:
     :param base: the result so far.
     :param sides: its rows.
     """
-    canary, control = (summary_of(rows, sides.metric) for rows in (sides.canary, sides.control))
+    canary, control = (summary_of(rows, sides.metric) for rows in (sides.as_measured(), sides.control))
     return replace(base, canary={**base.canary, **canary}, control={**base.control, **control})
 
 
@@ -51,19 +51,18 @@ def with_figures(base: MetricResult, shown: Sides, weighed: Weighed, warm_up: fl
     """
     canary, control = dict(base.canary), dict(base.control)
     if warm_up:
-        canary |= {**summary_of(shown.canary, shown.metric), "warm_up": warm_up / 1000.0}
+        canary |= {**summary_of(shown.as_measured(), shown.metric), "warm_up": warm_up / 1000.0}
         control |= summary_of(shown.control, shown.metric)
+    # The figure beside the canary's is what a control would show at its load.
     if base.kind in SHAPED and shown.scale == AS_IT_IS:
         whole = shown.compare(capped=False)
         if whole is not None:
             canary["mean"] *= float(weighed.comparison.ratio / whole.ratio)
         control["mean"] = canary["mean"] / float(np.exp(weighed.comparison.log_ratio))
-    if shown.load != 1.0:
-        # The figure beside the canary's is what a control would show at its load.
-        canary["load"] = shown.load
-        if base.kind in SHAPED and shown.scale == AS_IT_IS:
-            canary["mean"] *= shown.load
+    else:
         control["mean"] *= shown.load
+    if shown.load != 1.0:
+        canary["load"] = shown.load
     return replace(base, canary=canary, control=control)
 
 

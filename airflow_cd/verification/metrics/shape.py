@@ -52,6 +52,7 @@ class FarOut:
     :param worse: whether it also matters: it happened often enough, and clearly more often.
     :param moments: far out on the canary; ``of`` how many. ``control_moments`` and ``control_of`` likewise.
     :param limit: how many times what is usual a value must be to be far out.
+    :param usual: from where that is, for each series of the canary.
     """
 
     evidence: np.ndarray
@@ -61,6 +62,7 @@ class FarOut:
     control_moments: np.ndarray
     control_of: np.ndarray
     limit: np.ndarray
+    usual: np.ndarray
 
 
 def far_out(
@@ -70,6 +72,7 @@ def far_out(
     direction: Direction,
     minimum_effect: float,
     least: float = 0.0,
+    coarse: float = 0.0,
 ) -> FarOut:
     """Count the moments far out on both sides and weigh them.
 
@@ -77,6 +80,8 @@ def far_out(
     :param usual: for each series of the canary what is usual on the other side: calmer moments than those are fine.
     :param direction: which way is worse.
     :param minimum_effect: smallest relative change that counts; ``least`` the smallest absolute one.
+    :param coarse: relative variance that the canary's values have beyond the control's because they are smaller whole
+        numbers.
     """
     theirs = _deviations(control, control.usual(), least)
     reference = canary.usual()
@@ -86,7 +91,7 @@ def far_out(
         reference = np.fmin(reference, usual)
     ours = _deviations(canary, reference, least)
     spread = _NORMAL * middle_of(np.abs(theirs).reshape(*theirs.shape[:-2], -1))
-    limit = np.fmax(math.log1p(BEYOND * minimum_effect), _SIGMAS * spread)
+    limit = np.fmax(math.log1p(BEYOND * minimum_effect), _SIGMAS * np.sqrt(spread**2 + coarse))
     first, second = (_counted(side, limit, direction) for side in (ours, theirs))
     by_chance = 1.0 - first[0] / np.maximum(first[2], 1.0)  # of so many some are neighbours
     length = np.maximum(by_chance * (first[0] + second[0]) / np.maximum(first[1] + second[1], 1.0), 1.0)
@@ -99,7 +104,7 @@ def far_out(
         & (part - usual_part >= LEAST_SHARE)
         & (part > (1.0 + GROWS) * usual_part)
     )
-    return FarOut(evidence, worse, first[0], first[2], second[0], second[2], np.exp(limit))
+    return FarOut(evidence, worse, first[0], first[2], second[0], second[2], np.exp(limit), reference)
 
 
 def _deviations(side: Moments, usual: np.ndarray, least: float) -> np.ndarray:
@@ -126,3 +131,20 @@ def _counted(
         moments = moments + out.sum(axis=-1)
         inside = np.where(known, out | (inside & (now > _BACK * line)), inside)
     return moments, episodes, (~np.isnan(signed)).sum(axis=(-2, -1)).astype(float)
+
+
+def coarseness(canary: np.ndarray, control: np.ndarray) -> float:
+    """Relative variance that numbers of events have beyond the other side's because there are fewer; 0 for none.
+
+    Of eight connections three more are chance, of eighty thirty are not.
+
+    :param canary: values as they were measured; ``control`` those of the other side.
+    """
+    if not len(canary) or not len(control) or not all(_whole(side) for side in (canary, control)):
+        return 0.0
+    ours, theirs = float(np.mean(canary)), float(np.mean(control))
+    return max(0.0, 1.0 / ours - 1.0 / theirs) if min(ours, theirs) > 0 else 0.0
+
+
+def _whole(values: np.ndarray) -> bool:
+    return bool(np.all(np.abs(values - np.round(values)) < 1e-6))

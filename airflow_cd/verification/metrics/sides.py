@@ -45,7 +45,8 @@ class Sides:
     :param scale: on which levels are compared, where that is not their own.
     :param width: of a bucket in milliseconds; 0 with fewer than two.
     :param odd: what of the other side was left out because it is not like the rest, in words; ``""`` for nothing.
-    :param load: of the canary by that of a control, where values were set right for it.
+    :param load: by which the canary's values were divided to be those at the other side's load.
+    :param asked: how many times the other side's load the canary has, where values were set right for it.
     :param seen: how far above what is usual values were before the deployment, beside a control.
     :param lives: when the canary's processes started; ``control_lives`` those of a control that are as new.
     """
@@ -62,6 +63,7 @@ class Sides:
     width: int = 0
     odd: str = ""
     load: float = 1.0
+    asked: float = 1.0
     seen: Highest = NOTHING_SEEN
     lives: Lives = field(default_factory=lambda: Lives({}))
     control_lives: Lives = field(default_factory=lambda: Lives({}))
@@ -181,6 +183,10 @@ class Sides:
         :param factor: by which.
         """
         return replace(self, canary=replace(self.canary, value=self.canary.value * factor))
+
+    def as_measured(self) -> Rows:
+        """The canary's rows as they were measured, not set right for its load."""
+        return self.canary if self.load == 1.0 else replace(self.canary, value=self.canary.value * self.load)
 
     def lately(self, part: float) -> Sides:
         """The same for the last part of the canary's time.

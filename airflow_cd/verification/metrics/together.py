@@ -12,13 +12,14 @@ from airflow_cd.verification.metrics.hosts import with_spread, without_odd, with
 from airflow_cd.verification.metrics.illustration import means_of, series_of
 from airflow_cd.verification.metrics.judge import Judge
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import Load, load_of
+from airflow_cd.verification.metrics.load import Load
 from airflow_cd.verification.metrics.null import Taught
 from airflow_cd.verification.metrics.settling import while_settling
 from airflow_cd.verification.metrics.siblings import DIFFERS, is_clear, odd_one
 from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.metrics.spared import with_spared
 from airflow_cd.verification.metrics.standing import with_standing
+from airflow_cd.verification.metrics.stated_load import load_of
 from airflow_cd.verification.sensitivity import Sensitivity
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_cd.verification.verdict import Verdict
+from airflow_cd.verification.verdict import MetricResult, Verdict
 from tests.verification.metrics.series.tables import START, counts, frame, judged, noisy, of
 
 FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
@@ -86,3 +86,86 @@ def test_a_floor_that_rises_with_the_control_s_is_no_leak() -> None:
     ours = frame({"cpu_cores": list(0.22 * load * np.exp(0.02 * np.random.default_rng(1).standard_normal(24)))})
     theirs = frame({"cpu_cores": list(0.20 * load * np.exp(0.02 * np.random.default_rng(2).standard_normal(24)))})
     assert of(judged(ours, theirs.assign(instance="b")), "cpu_cores").verdict is not FAIL
+
+
+def beside(name: str, ours: list[float], theirs: list[float], share: float = 0.1) -> MetricResult:
+    """The result of a metric beside a control that gets so many more requests."""
+    canary = frame({"requests": counts(1, 2000.0 * share), name: ours})
+    control = frame({"requests": counts(2, 2000.0), name: theirs}, instance="b")
+    return of(judged(canary, control), name)
+
+
+@pytest.mark.parametrize("name", ["average_rating", "avg_order_value", "fps_avg", "scrolled_lines_per_page"])
+def test_an_average_is_no_smaller_for_fewer_requests(name: str) -> None:
+    result = beside(name, noisy(3, 2.7, 0.02), noisy(4, 4.5, 0.02))
+    assert result.verdict is FAIL
+    assert result.canary["mean"] == pytest.approx(2.7, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "verdict"),
+    [
+        ("connected_clients_avg", 40.0, PASS),  # held while it serves
+        ("rooms", 10.0, PASS),  # as many times less as the requests are
+        ("rooms", 60.0, INCONCLUSIVE),
+        ("write_batch_avg", 60.0, INCONCLUSIVE),  # the fuller, the more there is to write
+    ],
+)
+def test_what_a_smaller_load_explains(name: str, ours: float, verdict: Verdict) -> None:
+    assert beside(name, noisy(3, ours, 0.03), noisy(4, 100.0, 0.03)).verdict is verdict
+
+
+def test_the_figures_are_those_that_were_measured_at_a_smaller_load() -> None:
+    result = beside("connected_clients", noisy(3, 42.0, 0.02), noisy(4, 100.0, 0.02), share=0.25)
+    assert result.canary["mean"] == pytest.approx(42.0, rel=0.02)
+    assert "at 25 % of a control's load" in result.reason.text
+
+
+@pytest.mark.parametrize("name", ["visits", "ad_impressions"])
+def test_what_states_the_load_is_not_too_little_of_it(name: str) -> None:
+    sides = [
+        frame({name: counts(seed, 9000.0 * part), "signups": counts(seed + 1, 300.0 * part)}, instance=instance)
+        for seed, part, instance in ((1, 0.05, "a"), (5, 1.0, "b"))
+    ]
+    assert {result.verdict for result in judged(*sides).metrics} == {PASS}
+
+
+@pytest.mark.parametrize(
+    ("work", "failures", "verdict"),
+    [
+        (0.1, 0.1, PASS),
+        (0.1, 1.0, FAIL),  # a tenth of the work, and as many failures
+        (0.7, 0.7, INCONCLUSIVE),  # no share that a canary is given
+    ],
+)
+def test_all_that_is_counted_in_step_is_a_share_of_the_traffic(work: float, failures: float, verdict: Verdict) -> None:
+    def side(seed: int, work: float, failures: float) -> dict[str, list[float]]:
+        return {
+            "thumbnails_generated": counts(seed, 4000.0 * work),
+            "failed_thumbnails": counts(seed + 1, 40.0 * failures),
+            "processing_ms": noisy(seed + 2, 90.0),
+        }
+
+    performance = judged(frame(side(1, work, failures)), frame(side(11, 1.0, 1.0), instance="b"))
+    assert performance.verdict is verdict
+
+
+def test_work_that_is_lost_on_one_of_several_instances_is_asked_about() -> None:
+    def side(seed: int, part: float) -> dict[str, list[float]]:
+        return {
+            "thumbnails_generated": counts(seed, 4000.0 * part),
+            "failed_thumbnails": counts(seed + 1, 40.0 * part),
+        }
+
+    control = pd.concat([frame(side(seed, 1.0), instance=name) for seed, name in ((11, "b"), (21, "c"), (31, "d"))])
+    assert of(judged(frame(side(1, 0.2)), control), "thumbnails_generated").verdict is INCONCLUSIVE
+
+
+def test_a_few_connections_scatter_more_than_many() -> None:
+    sides = [
+        frame(
+            {"requests": counts(seed, 3000.0 * part), "connected_clients": counts(seed + 1, 80.0 * part)}, instance=at
+        )
+        for seed, part, at in ((1, 0.1, "a"), (5, 1.0, "b"))
+    ]
+    assert of(judged(*sides), "connected_clients").verdict is PASS
