@@ -10,10 +10,11 @@ from airflow_cd.verification.metrics.drought import drought
 from airflow_cd.verification.metrics.excursion import Excursion, excursion
 from airflow_cd.verification.metrics.findings import compared_words, title_of
 from airflow_cd.verification.metrics.limits import Limits
-from airflow_cd.verification.metrics.load import Load
+from airflow_cd.verification.metrics.load import Load, is_asked
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.result_figures import figure
 from airflow_cd.verification.metrics.sides import Sides
+from airflow_cd.verification.metrics.spared import is_asked_of_others
 from airflow_cd.verification.metrics.words import duration, share
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -28,6 +29,9 @@ _ABOVE_ALL = math.log(2.0)  # above what lasted on the other side: to fail
 _CLEARLY = math.log(1.4)  # above any moment of the other side
 _FELT_RISE, _RISE = math.log(2.0), math.log(3.0)  # above what is usual
 _ADDS, _ADDS_MUCH = 0.4, 1.0  # of what is usual, over all the time: less is a hiccup
+_GONE = 8  # moments of nothing at all, until the end
+_GOES_ON = 0.8  # of what the other side is asked
+_OWN = frozenset(("connection", "conn", "cx", "handshake", "log", "thread"))  # what a process needs less of by itself
 _WELL_KNOWN = 5  # moments of the other side
 _OPEN = ("no_regression", "not_precise", "not_certain", "few_requests")  # codes of results that it says more than
 _USED = frozenset(
@@ -59,7 +63,7 @@ def with_excursions(
     for place, one in found.items():
         result, its = results[place], sides[results[place].name]
         meanwhile = next((results[other].name for other in used if _overlap(one, found[other])), "")
-        if _fails(result, its, one, witness=bool(meanwhile)):
+        if _fails(result, its, one, witness=bool(meanwhile)) or _is_gone(result, one, sides):
             changed[place] = _with(result, its, one, Verdict.FAIL, meanwhile)
         elif _holds(one):
             changed[place] = _with(result, its, one, Verdict.INCONCLUSIVE)
@@ -86,6 +90,28 @@ def _fails(result: MetricResult, sides: Sides, found: Excursion, *, witness: boo
     like_none = found.above >= _ABOVE_ALL or found.moments >= _LASTS_SURELY
     alone = long and like_none and found.known >= _WELL_KNOWN and found.rise >= _RISE and found.adds >= _ADDS_MUCH
     return alone or (witness and found.rise >= _FELT_RISE)
+
+
+def _is_gone(result: MetricResult, found: Excursion, sides: Mapping[str, Sides]) -> bool:
+    """Whether what requests bring about has ended for good while as many of them are served."""
+    metric = sides[result.name].metric
+    effect = metric.kind == "count" and metric.direction == "lower_is_worse" and not is_asked_of_others(metric)
+    ended = found.level == 0.0 and not found.over and found.moments >= _GONE and found.reach >= _ABOVE_ALL
+    if not effect or not ended or _OWN & set(words_of(metric.name)):
+        return False
+    asked = [one for one in sides.values() if is_asked(one.metric) and not is_asked_of_others(one.metric)]
+    done = [one for name, one in sides.items() if name != result.name and one.metric.kind == "count"]
+    others = asked or [one for one in done if one.metric.direction == "lower_is_worse"]
+    return any(_goes_on(one, found) for one in others)
+
+
+def _goes_on(sides: Sides, found: Excursion) -> bool:
+    """Whether there is about as much of it as on the other side, while the excursion lasts."""
+    ours = sides.canary.value[(sides.canary.time >= found.first) & (sides.canary.time <= found.last)]
+    during = (sides.control.time >= found.first) & (sides.control.time <= found.last)
+    theirs = sides.control.value[during] if sides.paired else sides.control.value
+    enough = len(ours) and len(theirs) and float(theirs.mean()) > 0.0
+    return bool(enough) and float(ours.mean()) >= _GOES_ON * float(theirs.mean())
 
 
 def is_felt(result: MetricResult) -> bool:

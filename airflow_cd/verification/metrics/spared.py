@@ -50,7 +50,7 @@ def _served(results: Sequence[MetricResult], sides: Mapping[str, Sides]) -> floa
     counted = {
         name: one
         for name, one in sides.items()
-        if is_asked(one.metric) and not _is_asked_of_others(one.metric) and _enough(one)
+        if is_asked(one.metric) and not is_asked_of_others(one.metric) and _enough(one)
     }
     if not counted:
         return None
@@ -66,7 +66,7 @@ def _enough(sides: Sides) -> bool:
 
 def _spared(result: MetricResult, sides: Sides, served: float) -> MetricResult:
     fell = result.verdict is Verdict.FAIL and result.reason.code == "metric_regressed" and (result.effect or 0.0) < 0
-    own, sent, others = _is_its_own(sides.metric), _is_sent(sides.metric), _is_asked_of_others(sides.metric)
+    own, sent, others = _is_its_own(sides.metric), _is_sent(sides.metric), is_asked_of_others(sides.metric)
     if not fell or result.effect is None or not (own or sent or others):
         return result
     # Beside a control it is related to the load already.
@@ -92,7 +92,11 @@ def _is_sent(metric: Metric) -> bool:
     return metric.kind == "gauge" and metric.direction == "either" and metric.unit.removesuffix("/s") in SIZES
 
 
-def _is_asked_of_others(metric: Metric) -> bool:
+def is_asked_of_others(metric: Metric) -> bool:
+    """Whether it is what a service asks of others rather than what it is asked.
+
+    :param metric: which metric.
+    """
     words = words_of(metric.name)
     counted = metric.kind in ("throughput", "count", "gauge")
     return counted and bool(_ASKED_OF_OTHERS & set(words) or _CALLS_OUT & set(pairwise(words)))

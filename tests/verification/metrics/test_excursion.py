@@ -220,3 +220,20 @@ def test_a_ratio_of_two_rates_is_a_part_of_one_though_it_is_a_little_more_at_tim
         "delivery_success_ratio",
     )
     assert result.verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "still_asked", "verdict"),
+    [
+        ("audit_rows_written", 24, True, Verdict.FAIL),
+        ("audit_rows_written", 34, True, Verdict.INCONCLUSIVE),  # six moments
+        ("audit_rows_written", 24, False, Verdict.INCONCLUSIVE),
+        ("connections_opened", 24, True, Verdict.INCONCLUSIVE),  # they may be kept
+    ],
+)
+def test_what_ends_for_good_while_requests_go_on(name: str, since: int, still_asked: bool, verdict: Verdict) -> None:
+    part = np.where(np.arange(40) < since, 1.0, 0.0)
+    asked = 1.0 if still_asked else np.where(part > 0, 1.0, 0.5)
+    ours = {"requests": list(np.array(counts(1, 500.0)) * asked), name: list(np.array(counts(2, 200.0)) * part)}
+    theirs = frame({"requests": counts(3, 500.0), name: counts(4, 200.0)}, instance="b")
+    assert of(judged(frame(ours), theirs), name).verdict is verdict
