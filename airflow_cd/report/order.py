@@ -6,7 +6,7 @@ from airflow_cd.report.figures import finite
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind, MetricResult, Verdict
 
 _KINDS = (EventKind.UNKNOWN, EventKind.UNEXPECTED_FREQUENCY, EventKind.WENT_SILENT, EventKind.KNOWN)
-_TOO_LITTLE = ("few_requests", "no_data", "not_measured")
+_TOO_LITTLE = ("few_requests", "no_data", "not_measured", "only_canary")
 
 
 def by_weight(event: Event) -> tuple[bool, int, int, float, str]:

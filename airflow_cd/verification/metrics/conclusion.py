@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from airflow_cd.verification.metrics.unjudged import ONLY_CANARY
 from airflow_cd.verification.metrics.words import change
 from airflow_cd.verification.verdict import MetricResult, Performance, Reason, Verdict
 
 # Codes: such a result says nothing yet, and nothing against the release.
-INFORMING = ("few_requests", "not_precise", "not_measured")
+INFORMING = ("few_requests", "not_precise", "not_measured", ONLY_CANARY)
 _FELT = ("latency", "errors", "apdex", "share")  # kinds that users feel: without any of them nothing is known
 # Parts of the results that must say something: of all, and of those that users feel.
 _ENOUGH, _ENOUGH_FELT = 0.5, 0.25
@@ -65,7 +66,7 @@ def _no_regression(pooled: Sequence[MetricResult]) -> Reason:
         text += f"; a latency {change(widest, 'latency')} would have shown." if widest else "."
     left = len(pooled) - len(passed)
     if left:
-        text += f" {left} cannot be judged yet and {'holds' if left == 1 else 'hold'} nothing up."
+        text += f" {left} cannot be judged yet, which holds nothing up."
     numbers = {"metrics": len(pooled), "requests": requests, "smallest_detectable": widest or None}
     return Reason("no_regression", text, numbers)
 

@@ -60,7 +60,7 @@ def reason_of(
     :param more: for how many more seconds one would have to watch; infinite if that does not help.
     """
     ours, theirs = result.canary["mean"], result.control["mean"]
-    text = f"{title_of(sides)}: {figures_of(result, compared_words(sides))}"
+    text = f"{title_of(sides)}: {figures_of(result, compared_words(sides), sides.width / 1000.0)}"
     numbers: dict[str, float | int | str | None] = {"canary": ours, "control": theirs}
     if estimate is not None:
         numbers |= {
@@ -81,11 +81,12 @@ def reason_of(
     return Reason(code, text + ".", {**numbers, "canary_requests": result.canary["requests"]})
 
 
-def figures_of(result: MetricResult, where: str) -> str:
+def figures_of(result: MetricResult, where: str, width: float = 0.0) -> str:
     """Both figures of a result, and the change from one to the other.
 
     :param result: with its figures.
     :param where: the other one comes from.
+    :param width: of a bucket, in seconds; 0 where it is not known.
     """
     ours, theirs = result.canary["mean"], result.control["mean"]
     if result.kind == "errors":
@@ -93,8 +94,14 @@ def figures_of(result: MetricResult, where: str) -> str:
     if result.kind == "share":
         return f"{share(ours)}, {share(theirs)} {where}{_missing(result)}"
     if result.kind == "throughput":
-        return f"{number(ours)} per instance and bucket, {number(theirs)} {where}{_change(result)}"
+        return f"{number(ours)} per instance{_each(width)}, {number(theirs)} {where}{_change(result)}"
     return f"{number(ours, result.unit)}, {number(theirs, result.unit)} {where}{_change(result)}"
+
+
+def _each(width: float) -> str:
+    if not width:
+        return ""
+    return f" and {'minute' if width == 60.0 else duration(width)}"
 
 
 def _missing(result: MetricResult) -> str:

@@ -34,6 +34,7 @@ from airflow_cd.verification.metrics.result_figures import (
     change_of,
     matters,
     points_worse,
+    shown_worse,
     with_figures,
     with_means,
 )
@@ -219,7 +220,7 @@ class Judge:
         if metric.kind == "apdex":
             estimate = _score(estimate, float(weighed.comparison.control_exposure), weighed.comparison, result)
         worse = bool(regressed(doubted.evidence, estimate.effect, alpha, threshold, sides.direction))
-        worse = worse and matters(result, sides) and self._lasts(sides, comparison)
+        worse = worse and matters(result, sides) and shown_worse(result) and self._lasts(sides, comparison)
         effect, interval = change_of(result, sides, estimate)
         result = replace(
             result,

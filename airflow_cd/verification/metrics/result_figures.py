@@ -91,6 +91,15 @@ def points_worse(direction: Direction, effect: float) -> bool:
     return {"higher_is_worse": effect > 0, "lower_is_worse": effect < 0, "either": True}[direction]
 
 
+def shown_worse(result: MetricResult) -> bool:
+    """Whether the figures of a result do not say the contrary: on its own scale a level may be worse at a better mean.
+
+    :param result: with its figures.
+    """
+    ours, theirs = result.canary["mean"], result.control["mean"]
+    return {"higher_is_worse": ours >= theirs, "lower_is_worse": ours <= theirs, "either": True}[result.direction]
+
+
 def matters(result: MetricResult, sides: Sides) -> bool:
     """Whether the change is one that anybody would notice.
 

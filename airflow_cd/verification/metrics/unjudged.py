@@ -11,6 +11,9 @@ from airflow_cd.verification.metrics.sides import Sides
 from airflow_cd.verification.samples import MetricKind
 from airflow_cd.verification.verdict import MetricResult, Reason
 
+ONLY_CANARY = "only_canary"
+"""Code of the reason that the other side does not measure it at all."""
+
 _BUCKETS_OF_A_GAUGE = 5
 # Buckets that are enough where nobody counted requests: of a level as many as of a gauge.
 _ROWS_ENOUGH: dict[MetricKind, int] = {"latency": _BUCKETS_OF_A_GAUGE, "errors": 10}
@@ -39,14 +42,12 @@ def why_not(base: MetricResult, sides: Sides, min_requests: int) -> Reason | Non
             )
             return Reason("few_requests", text, {"canary": sides.unusable, "control": sides.control_unusable})
     elif max(sides.unusable, sides.control_unusable) > _MOSTLY:
-        text = (
-            f"{title_of(sides)}: {sides.unusable:.0%} of the canary's rows and {sides.control_unusable:.0%} of the "
-            "other side's hold no usable number."
-        )
+        ours, theirs = (_numbers(part) for part in (sides.unusable, sides.control_unusable))
+        text = f"{title_of(sides)}: {ours} of the canary's rows and {theirs} of the other side's hold a number."
         numbers = {"canary": sides.unusable, "control": sides.control_unusable}
         return Reason("not_numbers", text, numbers)
     if not len(sides.canary) or not len(sides.control):
-        return base.reason
+        return _without_one_side(base, sides)
     if kind == "throughput":
         return None
     ours, theirs = base.canary["requests"], base.control["requests"]
@@ -70,3 +71,16 @@ def may_fail_early(reason: Reason, sides: Sides) -> bool:
     """
     few = reason.code == "few_requests" and sides.metric.kind == "share" and sides.metric.direction == "lower_is_worse"
     return few and min(len(np.unique(side.time)) for side in (sides.canary, sides.control)) >= _FEWEST_BUCKETS
+
+
+def _without_one_side(base: MetricResult, sides: Sides) -> Reason:
+    if not len(sides.canary) or sides.control_unusable:
+        return base.reason
+    return Reason(ONLY_CANARY, f"{title_of(sides)}: only the canary has it, so there is nothing to compare with.")
+
+
+def _numbers(unusable: float) -> str:
+    """How many rows hold a number, in words."""
+    if unusable >= 1.0:
+        return "none"
+    return f"{1.0 - unusable:.0%}".replace("%", " %") if unusable else "all"

@@ -7,6 +7,7 @@ import math
 from airflow_cd.verification.samples import MetricKind
 
 _TIMES = 1.0  # relative change from which on "times as much" is easier to read than per cent
+_SMALL = 1e-4  # seconds: less is read in milliseconds
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _MORE: dict[MetricKind, tuple[str, str, str]] = {"latency": ("longer", "shorter", "as long")}
 
@@ -21,6 +22,8 @@ def number(value: float, unit: str = "") -> str:
         for size, name in _BYTES:
             if abs(value) >= size:
                 return f"{_plain(value / size)} {name}"
+    if unit == "s" and 0.0 < abs(value) < _SMALL:
+        return f"{_plain(1000.0 * value)} ms"
     return f"{_plain(value)} {unit}".rstrip()
 
 
@@ -51,6 +54,8 @@ def change(effect: float, kind: MetricKind = "gauge") -> str:
         return f"far {more}" if more == "longer" else "many times as much"
     if abs(effect) < 0.005:
         return "about the same"
+    if effect == -1.0:
+        return "none any more"
     if effect <= -0.995:
         return "next to nothing" if effect < -0.9995 else f"{-effect:.1%} {less}".replace("%", " %")
     if effect >= _TIMES:
