@@ -42,8 +42,8 @@ def why_not(base: MetricResult, sides: Sides, min_requests: int) -> Reason | Non
             )
             return Reason("few_requests", text, {"canary": sides.unusable, "control": sides.control_unusable})
     elif max(sides.unusable, sides.control_unusable) > _MOSTLY:
-        ours, theirs = (_numbers(part) for part in (sides.unusable, sides.control_unusable))
-        text = f"{title_of(sides)}: {ours} of the canary's rows and {theirs} of the other side's hold a number."
+        known, known_there = (_numbers(part) for part in (sides.unusable, sides.control_unusable))
+        text = f"{title_of(sides)}: {known} of the canary's rows and {known_there} of the other side's hold a number."
         numbers = {"canary": sides.unusable, "control": sides.control_unusable}
         return Reason("not_numbers", text, numbers)
     if not len(sides.canary) or not len(sides.control):
