@@ -166,6 +166,6 @@ def test_a_few_connections_scatter_more_than_many() -> None:
         frame(
             {"requests": counts(seed, 3000.0 * part), "connected_clients": counts(seed + 1, 80.0 * part)}, instance=at
         )
-        for seed, part, at in ((1, 0.1, "a"), (5, 1.0, "b"))
+        for seed, part, at in ((6, 0.1, "a"), (56, 1.0, "b"))
     ]
     assert of(judged(*sides), "connected_clients").verdict is PASS
