@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_cd.verification.logs.headers.failures import exception_in
 from airflow_cd.verification.logs.headers.grpc_codes import name_of_code
+from airflow_cd.verification.logs.headers.json_messages import DEEPEST, event_in, sentence_in
 from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, PLAIN, SYSLOG, of_number, severity_of_word
 from airflow_cd.verification.logs.masking import GOES_ON
 
@@ -122,6 +123,7 @@ _LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
 _NO_ERROR = frozenset(("", "0", "-", "none", "null", "nil", "no", "ok", "false", "success", "no error", "{}", "[]"))
 _NAMES_AN_ERROR = "(error)"
+_NAMES_OF_OPERATIONS = ("operationname", "methodname", "eventname")  # of what a service does: often one for all records
 
 
 def unfold_json(line: str) -> str:
@@ -143,11 +145,38 @@ def unfold_json(line: str) -> str:
     message = _message(fields)
     stack = _exception(fields)
     level = _level(fields)
+    if level is None and not message and not stack:
+        within = _stating(content)
+        if within is not None:
+            fields = _named(within)
+            level, message, stack = _level(fields), _message(fields), _exception(fields)
+    if level is not None and not stack and " " not in message:
+        message = _told_elsewhere(content, fields, message)
     if not message and not stack:
         return f"{NAMES[level]} {line}" if level else line
     told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
     first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message), *told) if part)
     return "\n".join(part for part in (first, stack) if part)
+
+
+def _told_elsewhere(content: dict[str, Any], fields: Mapping[str, Any], message: str) -> str:
+    """The message where a field with no name of a message has it, or says more than one word that is always the same.
+
+    :param message: one word, or ``""``.
+    """
+    stating = content if _stated(_named(content)) is not None else _stating(content) or content
+    if not message:
+        return sentence_in(content, stating) or event_in(content, stating)
+    if any(fields.get(name) == message for name in _NAMES_OF_OPERATIONS):
+        return " ".join(part for part in (message, sentence_in(content, stating)) if part)
+    return message
+
+
+def _stating(content: Mapping[str, Any], depth: int = 1) -> dict[str, Any] | None:
+    """The object within the record that states a level in a word, whatever it is called; None without."""
+    inner = [value for value in content.values() if isinstance(value, dict)] if depth < DEEPEST else []
+    found = next((value for value in inner if _stated(_named(value), words=True) is not None), None)
+    return found or next((found for value in inner if (found := _stating(value, depth + 1)) is not None), None)
 
 
 def _tells_of_error(fields: Mapping[str, Any]) -> bool:
@@ -292,10 +321,9 @@ def _level(fields: Mapping[str, Any]) -> str | None:
     own = _level_of_own_scale(fields)
     if own is not None:
         return own
-    for name in _LEVELS:
-        level = _one_level(name, fields.get(name))
-        if level is not None:
-            return level
+    stated = _stated(fields)
+    if stated is not None:
+        return stated
     if "s" in fields and "c" in fields and "msg" in fields:  # MongoDB
         letter = str(fields["s"])
         return LETTERS.get(letter[:1])
@@ -305,6 +333,13 @@ def _level(fields: Mapping[str, Any]) -> str | None:
         return "info"  # Serilog leaves out what is usual
     nested = next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)
     return nested or _level_of_status(fields.get("status"))
+
+
+def _stated(fields: Mapping[str, Any], *, words: bool = False) -> str | None:
+    """The level of the first field that is called like one; with ``words`` only in a word."""
+    values = ((name, fields.get(name)) for name in _LEVELS)
+    levels = (_one_level(name, value) for name, value in values if isinstance(value, str) or not words)
+    return next((level for level in levels if level is not None), None)
 
 
 def _level_of_status(value: Any) -> str | None:
