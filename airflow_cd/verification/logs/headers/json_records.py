@@ -68,6 +68,7 @@ _LEVELS = [
     "severity_label",
     "messagetype",  # of macOS: `Default`, `Error`, `Fault`
 ]
+_KINDS_OF_RECORDS = ("type", "kind")
 _STACKS = [
     "stack_trace",
     "stacktrace",
@@ -105,8 +106,9 @@ _NEWS = {
     **dict.fromkeys(
         ("code", "errorcode", "errcode", "errno", "sqlstate", "grpccode", "grpcstatus", "exitcode"), "code"
     ),
+    **dict.fromkeys(("rc", "returncode", "exitstatus"), "code"),
     **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
-    **{name: name for name in ("reason", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
+    **{name: name for name in ("reason", "cause", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
     "httpresponsestatuscode": "status",
     **dict.fromkeys(("grpcstatuscode", "rpcgrpcstatuscode", "processexitcode"), "code"),
     "eventoutcome": "outcome",
@@ -118,11 +120,17 @@ _NEWS = {
     "eventtype": "event",
 }
 _OUTCOMES = ("reason", "outcome", "result")
-_HOLDS_NEWS = "res response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
+_HOLDS_NEWS = "res resp response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
+_SUCCESSES = ("success", "ok", "succeeded", "successful", "passed")  # said by true and false
+_NAMES_OF_STATUSES = ("httpcode", "st", "sc")  # where the number looks like one
+_STATUS_OF_ANSWER = {"code": "status"}
+_WORD = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
 _LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
 _NO_ERROR = frozenset(("", "0", "-", "none", "null", "nil", "no", "ok", "false", "success", "no error", "{}", "[]"))
 _NAMES_AN_ERROR = "(error)"
+_MOST_FIELDS_BESIDE = 4
+_NAMES_OF_EVENTS = ("event_name", "eventname", "evt")
 _NAMES_OF_OPERATIONS = ("operationname", "methodname", "eventname")  # of what a service does: often one for all records
 
 
@@ -150,13 +158,28 @@ def unfold_json(line: str) -> str:
         if within is not None:
             fields = _named(within)
             level, message, stack = _level(fields), _message(fields), _exception(fields)
+    if level is None and not message:
+        level, message = _level_as_key(fields)
+        stack = "" if message == stack else stack
     if level is not None and not stack and " " not in message:
         message = _told_elsewhere(content, fields, message)
+    news = _news(fields, message)
+    if not message and level is None and _WORD.fullmatch(stack) and exception_in(stack) is None:
+        news, stack = sorted((*news, f"error={stack}")), ""
     if not message and not stack:
-        return f"{NAMES[level]} {line}" if level else line
+        return " ".join((*([NAMES[level]] if level else ()), line, *news))
     told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
-    first = " ".join(part for part in (NAMES[level] if level else "", message, *_news(fields, message), *told) if part)
+    first = " ".join(part for part in (NAMES[level] if level else "", message, *news, *told) if part)
     return "\n".join(part for part in (first, stack) if part)
+
+
+def _level_as_key(fields: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Level and message of a record whose message stands in a field that is called like its level; else nothing."""
+    found = [(name, value) for name, value in fields.items() if name.upper() in PLAIN and isinstance(value, str)]
+    few = len(fields) <= _MOST_FIELDS_BESIDE and not any(_news_of(name, value) for name, value in fields.items())
+    if len(found) == 1 and few and " " in found[0][1].strip():
+        return severity_of_word(found[0][0]), found[0][1]
+    return None, ""
 
 
 def _told_elsewhere(content: dict[str, Any], fields: Mapping[str, Any], message: str) -> str:
@@ -169,7 +192,8 @@ def _told_elsewhere(content: dict[str, Any], fields: Mapping[str, Any], message:
         return sentence_in(content, stating) or event_in(content, stating)
     if any(fields.get(name) == message for name in _NAMES_OF_OPERATIONS):
         return " ".join(part for part in (message, sentence_in(content, stating)) if part)
-    return message
+    event = next((value for name, value in fields.items() if name in _NAMES_OF_EVENTS and isinstance(value, str)), "")
+    return f"{message} event={event}" if _WORD.fullmatch(event) and event != message else message
 
 
 def _stating(content: Mapping[str, Any], depth: int = 1) -> dict[str, Any] | None:
@@ -233,19 +257,37 @@ def _news(fields: Mapping[str, Any], message: str) -> list[str]:
     found: dict[str, str] = {}
     for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
         kept = _news_of(name, value)
-        if kept is None or isinstance(value, (dict, list, bool)) or value is None or kept in found:
+        if kept is None or isinstance(value, (dict, list)) or value is None or kept in found:
             continue
-        text = name_of_code(name, value) or str(value).strip()
+        text = str(value).lower() if isinstance(value, bool) else name_of_code(name, value) or str(value).strip()
         if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
             found[kept] = text
+    code = next((code for code in map(_code_of_error, _items(fields.get("errors"))) if code), "")
+    if code:
+        found.setdefault("error", code)
     return [f"{name}={found[name]}" for name in sorted(found)]
+
+
+def _items(value: Any) -> Iterable[dict[str, Any]]:
+    return (_named(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _code_of_error(error: Mapping[str, Any]) -> str:
+    """What an error among those of an answer is called by its code: GraphQL, JSON:API; ``""`` without one."""
+    extensions = error.get("extensions")
+    code = (_named(extensions) if isinstance(extensions, dict) else error).get("code")
+    return code if isinstance(code, str) and _WORD.fullmatch(code) else ""
 
 
 def _news_of(name: str, value: Any) -> str | None:
     """What a field is called in a template; None if it tells no news."""
     plain = name.replace(".", "_").replace("_", "")
+    if isinstance(value, bool):
+        return name if name in _SUCCESSES else None
     if plain in _NEWS:
         return _NEWS[plain]
+    if plain in _NAMES_OF_STATUSES:
+        return "status" if _is_status(value) else None
     if plain.endswith(("status", "statuscode")) and (_is_status(value) or "." in name):
         return "status"
     # `payment.result`, `job_outcome`: what follows a part of the name tells what became of that.
@@ -268,9 +310,9 @@ def _told_apart(fields: Mapping[str, Any], *, within: bool = True) -> Iterable[d
         if isinstance(inner, dict):
             named = _named(inner)
             yield {key: value for key, value in named.items() if key not in ("type", "class", "event")}
-            response = named.get("response")
-            if isinstance(response, dict):
-                yield _named(response)
+            for answer in (named.get("response"), named.get("resp")):
+                if isinstance(answer, dict):
+                    yield {_STATUS_OF_ANSWER.get(key, key): value for key, value in _named(answer).items()}
     for inner in _within(fields) if within else ():
         yield {key: value for key, value in inner.items() if key not in ("type", "class", "event")}
         yield from _told_apart(inner, within=False)
@@ -339,7 +381,17 @@ def _stated(fields: Mapping[str, Any], *, words: bool = False) -> str | None:
     """The level of the first field that is called like one; with ``words`` only in a word."""
     values = ((name, fields.get(name)) for name in _LEVELS)
     levels = (_one_level(name, value) for name, value in values if isinstance(value, str) or not words)
-    return next((level for level in levels if level is not None), None)
+    found = next((level for level in levels if level is not None), None)
+    return found or next((level for name, value in fields.items() if (level := _likely_level(name, value))), None)
+
+
+def _likely_level(name: str, value: Any) -> str | None:
+    """The level that a field states whose name only sounds like one: `LevelDisplayName`, `EntryType`."""
+    if not isinstance(value, str) or not (word := value.strip()).isalpha():
+        return None
+    if "level" in name or "severity" in name or (name.endswith(_KINDS_OF_RECORDS) and word.upper() in PLAIN):
+        return severity_of_word(word)
+    return None
 
 
 def _level_of_status(value: Any) -> str | None:
