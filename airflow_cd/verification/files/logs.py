@@ -18,6 +18,7 @@ from airflow_cd.verification.logs.headers.ansi import block_without_colours
 from airflow_cd.verification.logs.headers.json_blocks import JsonBlocks
 from airflow_cd.verification.logs.headers.prefixes import block_without_prefixes
 from airflow_cd.verification.logs.headers.windows_events import BEGINS
+from airflow_cd.verification.logs.headers.xml_records import IS_ELEMENT
 from airflow_cd.verification.logs.lines import Lines
 from airflow_cd.verification.logs.masking import GOES_ON, MARKS, has_polars
 from airflow_cd.verification.logs.profile import LogProfile
@@ -32,7 +33,7 @@ _REPLACED = "\ufffd".encode()
 # the rest is found in masked lines.
 _IS_PRINTABLE = np.array([ord("!") <= byte <= ord("~") for byte in range(256)])
 _HOLDS_JSON = r"^[^{].*\{\".*\}\s*$"
-_UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}"
+_UNUSUAL = f"{MAY_JOIN}|{_HOLDS_JSON}|{IS_ELEMENT}"
 _ATTENTION = f"{_UNUSUAL}|{MAY_BEGIN}|{prefixes.MASKED}"
 _GOES_ON = GOES_ON.encode()
 _LONGEST_FRAME, _MOST_FRAMES = 300, 2_000  # characters of a frame of a stack trace, and how many are remembered

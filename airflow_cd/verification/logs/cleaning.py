@@ -13,6 +13,7 @@ from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import Header, read_header
 from airflow_cd.verification.logs.headers.two_lines import as_one_line
 from airflow_cd.verification.logs.headers.windows_events import unfold_event
+from airflow_cd.verification.logs.headers.xml_records import unfold_element
 from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 
@@ -60,8 +61,9 @@ def clean_line(text: Any, troubles: dict[str, int]) -> str:
 def _unfolded(text: str) -> str:
     if text[:1] == "{" or ('{"' in text and text.rstrip()[-1:] == "}"):
         return unfold(text)
-    if text[:7] == "<Event ":
-        return unfold_event(text)
+    if text[:1] == "<" and text.rstrip()[-1:] == ">":
+        unfolded = unfold_event(text)
+        return unfolded if unfolded != text else unfold_element(text)
     return unescaped(text) if "\\n" in text or "#012" in text else text
 
 

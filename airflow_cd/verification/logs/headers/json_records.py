@@ -149,6 +149,15 @@ def unfold_json(line: str) -> str:
     wrapped = _of_docker(content)
     if wrapped is not None:
         return unfold_json(wrapped) if wrapped[:1] == "{" else wrapped
+    return unfold_fields(content, line) or line
+
+
+def unfold_fields(content: dict[str, Any], line: str) -> str | None:
+    """A record as ``LEVEL message`` and its exception, on lines of their own; None if it says neither.
+
+    :param content: its fields.
+    :param line: the record as it stands in the log; it is the message where no field is.
+    """
     fields = _named(content)
     message = _message(fields)
     stack = _exception(fields)
@@ -167,7 +176,7 @@ def unfold_json(line: str) -> str:
     if not message and level is None and _WORD.fullmatch(stack) and exception_in(stack) is None:
         news, stack = sorted((*news, f"error={stack}")), ""
     if not message and not stack:
-        return " ".join((*([NAMES[level]] if level else ()), line, *news))
+        return " ".join((*([NAMES[level]] if level else ()), line, *news)) if level or news else None
     told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
     first = " ".join(part for part in (NAMES[level] if level else "", message, *news, *told) if part)
     return "\n".join(part for part in (first, stack) if part)

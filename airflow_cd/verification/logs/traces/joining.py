@@ -18,7 +18,8 @@ from airflow_cd.verification.logs.headers.requests import read_request
 from airflow_cd.verification.logs.headers.stamps import RAW, without_stamp
 from airflow_cd.verification.logs.headers.two_lines import JAVA_HEADER, JAVA_LEVEL
 from airflow_cd.verification.logs.masking import GOES_ON, VARIABLE, mask_line
-from airflow_cd.verification.logs.traces import frames, native, python, scripts
+from airflow_cd.verification.logs.traces import elements, frames, native, python, scripts
+from airflow_cd.verification.logs.traces.elements import Element
 from airflow_cd.verification.logs.traces.kinds import KINDS, WITHIN, Kind
 from airflow_cd.verification.logs.traces.prefixed import crash_within
 
@@ -49,6 +50,8 @@ _FRAME = re.compile(r"\s+at |Caused by: |\s*\.\.\. \d+ (?:more|common)")
 _DATED = re.compile(r"\[?\d{2,4}[-/.]\d{2}[-/.]\d{2}")  # a date: a record of its own, whatever came before
 _LEVELED = re.compile(r"[\[<(]?([A-Za-z]{3,11})\b")
 _OPENS = re.compile(r"\s+at .*\{$")
+_MESSAGE_FOLLOWS, _ENDS_MESSAGE = "[[", "]]"  # of GlassFish and Payara
+_NAME_ALONE = re.compile(r"[\w.$/-]+ *[:-]?")
 _PRINTED = re.compile(r"\}$|  +(?:['\[\]}]|[\w$]+: )")
 
 # What may make a record of several lines, besides lines that are indented, as it looks in a line or in one whose
@@ -67,6 +70,8 @@ MAY_JOIN = (
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
     rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |{_BEHIND_STAMP}(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
+    rf"|{elements.BEGINS}|\] \[\[$"
+    rf"|^[^a-z]*{_N}:{_N}:{_N}[^ ]* +(?:\[[^\]]*\] +)?\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL)\]?:? *$"
     rf"|^{_N}(?:: |:?$)|^(?:[^ ]*\.)?(?:Error|Exception)(?:: |:?$)|(?:Error|Exception) \[[^ ]+\](?:: |:?$)"
 )
 MAY_BEGIN = r"terminating$"
@@ -104,6 +109,22 @@ def _is_frame(line: str) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=2_000)
+def _is_lone_header(line: str) -> bool | None:
+    """Whether a line is a header without its message, which the next one must have; None if it has a message.
+
+    False is for a header with a word behind it, which may be the logger's name: the message is on the next line if that
+    is indented.
+    """
+    masked = mask_line(line)
+    header = read_header(masked)
+    if not header.stamped or header.level is None:
+        return None
+    if header.message == masked or line.endswith(_MESSAGE_FOLLOWS):
+        return True
+    return False if _NAME_ALONE.fullmatch(header.message) else None
+
+
 class RecordJoiner:
     """Joins the lines of records that arrive apart, however they are divided into portions.
 
@@ -129,12 +150,13 @@ class RecordJoiner:
         self._held: list[tuple[int, str]] = []  # an exception that frames may follow, and what came between
         self._before = ""  # what stands before the crash that begins on its first line, and what begins there
         self._behind = ""
+        self._element: Element | None = None  # a JSON object or an element of XML whose end is still to come
         self._printed = False  # the last line is within the fields that Node.js prints behind an error's frames
 
     @property
     def pending(self) -> bool:
         """Whether there is a record that may go on."""
-        return bool(self._parts or self._cut)
+        return bool(self._parts or self._cut or self._element)
 
     @property
     def _takes_frames(self) -> bool:
@@ -155,6 +177,34 @@ class RecordJoiner:
         """
         number = self._next
         self._next += 1
+        return self._entered(line, number)
+
+    def _entered(self, line: str, number: int) -> list[tuple[int, str]]:
+        if self._element is not None:
+            return self._within_element(self._element, line, number)
+        self._element = None if self._cut or line[-1:] == GOES_ON else Element.begun_by(line, number)
+        return [] if self._element is not None else self._pushed(line, number)
+
+    def _within_element(self, element: Element, line: str, number: int) -> list[tuple[int, str]]:
+        if not element.takes(line):
+            return [*self._without_element(), *self._entered(line, number)]
+        if not element.complete:
+            return []
+        if element.text is None:
+            return self._without_element()
+        self._element = None
+        return self._take(element.text, element.number)
+
+    def _without_element(self) -> list[tuple[int, str]]:
+        """Give up that the lines are one object or element: each counts as it stands."""
+        element, self._element = self._element, None
+        if element is None:
+            return []
+        first, *others = element.lines
+        done = self._pushed(first, element.number)
+        return done + [record for at, line in enumerate(others, 1) for record in self._entered(line, element.number + at)]
+
+    def _pushed(self, line: str, number: int) -> list[tuple[int, str]]:
         if self._held and _is_frame(line):
             return [*self._resumed(), *self._take(line, number)]
         if self._takes_frames and _is_frame(line):
@@ -178,8 +228,11 @@ class RecordJoiner:
 
     def finish(self) -> list[tuple[int, str]]:
         """The last records, like those of :meth:`push`; there may be none."""
+        done: list[tuple[int, str]] = []
+        while self._element is not None:
+            done += self._without_element()
         cut, self._cut = self._cut, ""
-        done = self._take(cut, self._cut_start) if cut else []
+        done += self._take(cut, self._cut_start) if cut else []
         while self._parts:
             done += self._settle()
             done += [*self._given_up(), self._record()]
@@ -191,17 +244,21 @@ class RecordJoiner:
 
         :param line: the next line.
         """
-        if self._cut:
+        if self._cut or self._element is not None:
             return True
         if not self._parts or self._whole or "\n" in line:
             return False
-        between = bool(self._held) or self._may_get_frames
+        between = bool(self._held) or self._may_get_frames or bool(self._message_of_header(line))
         return between or bool(self._loose) or self._goes_on(line) is not None or self._may_be_loose(line)
 
     def _record(self) -> tuple[int, str]:
         return self._start, "\n".join(self._parts)
 
     def _take(self, line: str, number: int, *, loose: bool = True) -> list[tuple[int, str]]:
+        message = self._message_of_header(line)
+        if message:
+            whole, start, self._parts = f"{self._parts[0].removesuffix(_MESSAGE_FOLLOWS)} {message}", self._start, []
+            return self._begin(whole, start)
         rest = self._goes_on(line) if self._parts and not self._whole and "\n" not in line else None
         if rest is not None:
             for waiting, _ in self._loose:
@@ -216,6 +273,15 @@ class RecordJoiner:
         if self._loose:
             return self._settle() + self._take(line, number)
         return self._begin(line, number)
+
+    def _message_of_header(self, line: str) -> str:
+        """The line, if the record is a header up to now and this is what it is the header of; else ``""``."""
+        if len(self._parts) != 1 or self._whole or self._one_more or "\n" in line or self._goes_on(line) is not None:
+            return ""
+        lone = _is_lone_header(self._parts[0])
+        if lone is None or not line.strip() or not (lone or line[:1].isspace()) or has_header(line):
+            return ""
+        return line.strip().removesuffix(_ENDS_MESSAGE) if self._parts[0].endswith(_MESSAGE_FOLLOWS) else line.strip()
 
     def _settle(self) -> list[tuple[int, str]]:
         """Give up that the loose lines belong to the record: they are records of their own."""
