@@ -133,7 +133,8 @@ def _read(line: str) -> tuple[str, tuple[str, ...]]:
         unfolded = clean_line(line, {})
         level = read_header(mask_line(unfolded.split("\n", 1)[0])).level
         time = ("time",) if _JSON_TIME.search(line) else ()
-        return "JSON", time + (("level",) if level else ()) + (("message",) if unfolded != line else ())
+        told = unfolded != line and line not in unfolded
+        return "JSON", time + (("level",) if level else ()) + (("message",) if told else ())
     masked = mask_line(line)
     header = read_header(masked)
     if header.level is None and not header.stamped:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.frequency import expectations
+from airflow_cd.verification.logs.headers.json_records import SUCCESSES
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.severity import at_least, title_of, weight_of
@@ -18,6 +20,7 @@ _PROBABLE = 0.01  # largest probability that chance alone brings so many failed 
 _UNREAD, _TIMES, _FEWEST_UNREAD = 0.1, 10.0, 20  # share of the records, times what references have, and how many
 _FLOOD = 0.3  # share of the records that a warning must have come to be
 _NAMED = 6
+_FAILED = re.compile(rf"(?<!\S)(?:{'|'.join(SUCCESSES)})=false(?!\S)")
 _FEWEST_GONE, _HALF, _UNLIKELY = 5.0, 0.5, 0.05  # of an exception that seems to have moved
 
 
@@ -35,8 +38,8 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
         if event.kind is EventKind.UNEXPECTED_FREQUENCY
         and not event.risk
         and event.feedback is None
-        and event.stated
-        and (at_least(weight_of(event), least) or _floods(event, records))
+        and (_FAILED.search(event.template) or event.stated)
+        and (_is_error(event, least) or _floods(event, records))
         and event.counts["canary"] >= max(_FEWEST, ratio * (event.expected or 0.0))
     ]
     if not more:
@@ -45,8 +48,13 @@ def more_errors(events: Sequence[Event], least: str, ratio: float) -> Reason | N
         f"{title_of(event)} ({event.counts['canary']:.0f} times, {event.expected or 0.0:.1f} expected)"
         for event in more[:_NAMED]
     )
-    what = "errors" if any(at_least(weight_of(event), least) for event in more) else "warnings"
+    what = "errors" if any(_is_error(event, least) for event in more) else "warnings"
     return Reason("more_errors", f"Known {what} are several times as frequent: {named}.", {"events": len(more)})
+
+
+def _is_error(event: Event, least: str) -> bool:
+    """Whether it matters by its severity, or says that what it is about did not succeed."""
+    return at_least(weight_of(event), least) or _FAILED.search(event.template) is not None
 
 
 def _floods(event: Event, records: float) -> bool:

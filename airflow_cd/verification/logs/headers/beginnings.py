@@ -5,7 +5,8 @@ BusyBox and OpenWrt (``daemon.err hostapd: ``), NLog and tables (``2026-... |Err
 (``19-Apr 12:48 bareos-dir JobId 4: Fatal error: ``), Julia (``[ Info: ``), RouterOS (``sep/15 09:54:33
 system,error,critical ``), compilers (``src/cart.c:7:9: error: ``), finagle (``E 0304 12:13:14.123 THREAD7: ``),
 Tendermint (``E[2026-03-04|12:13:14.123] ``), PyTorch (``[E304 12:13:14.123456789 cart.cpp:7] ``), Meteor
-(``E20260304-12:13:14.123(0)? ``), OpenVMS (``%CART-E-FULL, ``).
+(``E20260304-12:13:14.123(0)? ``), Factorio (``12.345 Error Cart.cpp:7: ``), Core Lightning (``**BROKEN**``), Grid
+Engine (``02/27/2026 10:35:06|worker|app-1|E|``), OpenVMS (``%CART-E-FULL, ``).
 """
 
 from __future__ import annotations
@@ -58,9 +59,13 @@ _SIGNS = {
 _SIGN = re.compile(rf"([{''.join(_SIGNS)}])\ufe0f?[ \t]+(?=\S)")
 _SEPARATOR = re.compile(r"[ \t]*([|;,])")
 _COLUMN = re.compile(rf"[\w. {_N}\t-]{{0,40}}")
+_LETTERS_OF_COLUMNS = ("D", "I", "W", "E", "C")
 _MOST_COLUMNS = 4  # between a stamp and a level
 _OF_ESXI = re.compile(rf"[ \t]*(Em|Al|Cr|Er|Wa|No|In|Db)\({_N}\)(?= )")
 _ESXI_LEVELS = dict(zip(("Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db"), SYSLOG, strict=True))
+_OF_LIGHTNING = re.compile(r"[ \t]*(\*\*BROKEN\*\*|UNUSUAL)(?= )")
+_LIGHTNING_LEVELS = {"**BROKEN**": "error", "UNUSUAL": "warning"}
+_SECONDS_AND_FILE = re.compile(rf"{_N} ([A-Z][a-z]{{3,8}}) (?=[\w./\\-]+\.[a-z]{{1,4}}:{_N}: )")  # Factorio
 _FIRST_COLUMN = re.compile(rf"([A-Z][A-Za-z]{{3,12}})[,;\t](?={_N}[/.,: \t-])")
 _IN_ANGLES = re.compile(r"<([diwe])>(?= \[)")  # webpack-dev-server
 
@@ -87,6 +92,7 @@ _RULES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (_BEFORE_STAMP, _PLAIN),
     (_LETTER_BEFORE_STAMP, LETTERS),
     (_OF_SECTION, _PLAIN),
+    (_SECONDS_AND_FILE, {word.capitalize(): level for word, level in LEVELS.items() if word not in AMBIGUOUS}),
     (_FIRST_COLUMN, {word.capitalize(): level for word, level in LEVELS.items() if word not in AMBIGUOUS}),
     (_IN_ANGLES, {letter.lower(): level for letter, level in LETTERS.items()}),
 )
@@ -134,6 +140,9 @@ def behind_stamp(text: str, at: int) -> tuple[str, int] | None:
     esxi = _OF_ESXI.match(text, at)
     if esxi is not None:
         return _ESXI_LEVELS[esxi[1]], esxi.end()
+    lightning = _OF_LIGHTNING.match(text, at)
+    if lightning is not None:
+        return _LIGHTNING_LEVELS[lightning[1]], lightning.end()
     separator = _SEPARATOR.match(text, at)
     return _in_a_column(text, separator.end(), separator[1]) if separator is not None else None
 
@@ -146,6 +155,8 @@ def _in_a_column(text: str, at: int, separator: str) -> tuple[str, int] | None:
         if text[end : end + 1] != separator:
             return None
         word = text[at:end].strip().upper()
+        if separator == "|" and word in _LETTERS_OF_COLUMNS:
+            return LETTERS[word], len(text) - len(text[end + 1 :].lstrip(" \t"))
         if word in LEVELS and word not in AMBIGUOUS:
             return LEVELS[word], len(text) - len(text[end + 1 :].lstrip(" \t"))
         at = end + 1

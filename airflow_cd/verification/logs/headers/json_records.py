@@ -121,7 +121,8 @@ _NEWS = {
 }
 _OUTCOMES = ("reason", "outcome", "result")
 _HOLDS_NEWS = "res resp response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
-_SUCCESSES = ("success", "ok", "succeeded", "successful", "passed")  # said by true and false
+SUCCESSES = ("success", "ok", "succeeded", "successful", "passed")
+"""Fields that say by true and false whether something succeeded."""
 _NAMES_OF_STATUSES = ("httpcode", "st", "sc")  # where the number looks like one
 _STATUS_OF_ANSWER = {"code": "status"}
 _WORD = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
@@ -129,6 +130,7 @@ _LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
 _NO_ERROR = frozenset(("", "0", "-", "none", "null", "nil", "no", "ok", "false", "success", "no error", "{}", "[]"))
 _NAMES_AN_ERROR = "(error)"
+_HASH_KEY = re.compile(r"(?<=[{,\s])(?::(\w+)|\"([\w.-]+)\")\s*=>")  # of a hash as Ruby prints it
 _MOST_FIELDS_BESIDE = 4
 _NAMES_OF_EVENTS = ("event_name", "eventname", "evt")
 _NAMES_OF_OPERATIONS = ("operationname", "methodname", "eventname")  # of what a service does: often one for all records
@@ -139,11 +141,8 @@ def unfold_json(line: str) -> str:
 
     :param line: a record on one line.
     """
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        return line
-    if not isinstance(content, dict):
+    content = _loaded(line) or (_loaded(_HASH_KEY.sub(r'"\1\2":', line)) if "=>" in line else None)
+    if content is None:
         return line
     content = _of_event_collector(_of_collector(content))
     wrapped = _of_docker(content)
@@ -180,6 +179,14 @@ def unfold_fields(content: dict[str, Any], line: str) -> str | None:
     told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
     first = " ".join(part for part in (NAMES[level] if level else "", message, *news, *told) if part)
     return "\n".join(part for part in (first, stack) if part)
+
+
+def _loaded(line: str) -> dict[str, Any] | None:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _level_as_key(fields: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -292,7 +299,7 @@ def _news_of(name: str, value: Any) -> str | None:
     """What a field is called in a template; None if it tells no news."""
     plain = name.replace(".", "_").replace("_", "")
     if isinstance(value, bool):
-        return name if name in _SUCCESSES else None
+        return name if name in SUCCESSES else None
     if plain in _NEWS:
         return _NEWS[plain]
     if plain in _NAMES_OF_STATUSES:

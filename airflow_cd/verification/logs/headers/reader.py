@@ -71,10 +71,10 @@ _PAIRS = re.compile(
 )
 _NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "queue"))
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
-_STATED = r"(?:debug|info|notice|warn|warning|error|crit|critical|fatal)\b"  # Heroku, and others in Go: `at=error`
+_STATED = r"(?:debug|info|notice|warn|warning|err|error|crit|critical|fatal)\b"  # Heroku, and others in Go: `at=error`, `L=err`
 _KEYED = re.compile(
     rf"(?i:@?(?:time|ts|t|timestamp|datetime|date|at(?!={_STATED})|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
-    rf"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority|at(?=={_STATED}))[=:] {{0,20}}"
+    rf"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority|(?:at|l)(?=={_STATED}))[=:] {{0,20}}"
     r"[\"'\[]?(?P<level>[^\W\d_]{3,13}|[DIWEF](?=[\s,;]))\b[\"'\]]?)"
     r"(?=[\s,;]|$)[,;]?"
 )
@@ -98,7 +98,7 @@ _STATES_LEVEL = r"(?:emerg|alert|crit|critical|err|error|warn|warning|notice|inf
 # instance with its region (Fly), before the level.
 _PROGRAM_AND_LEVEL = re.compile(
     rf"(?:[\w.{_N}-]+ +)?[\w./@{_N}-]+ *\[[\w.:{_N}]*\](?: +\([\w.]+\))?(?=[ \t]+{_STATES_LEVEL}: )"
-    rf"|(?:[\w.{_N}-]+ +){{1,2}}(?={_STATES_LEVEL} {{1,8}}\[)|\w+\[{_N}\] [a-z]{{3}} (?=\[{_STATES_LEVEL}\] )"
+    rf"|(?:[\w.{_N}-]+ +){{1,2}}(?={_STATES_LEVEL} {{1,8}}\[)|\w+\[{_N}\] [a-z]{{3}} (?=\[{_STATES_LEVEL}\](?: |{_N}:))"
 )
 _SCOPED = re.compile(r"\([\w.-]{1,40}\)(?=: )| {0,4}-{1,3}(?= )")  # Zig's `error(net): `, `warn --- `, `info  - `
 _ID_BEHIND_ARROW = re.compile(rf" (?:{_N}|[0-9a-f]{{3,8}}) (?=\S)")  # of go-logging, which counts records
@@ -233,7 +233,7 @@ class _Scan:
         if found is None:
             return False
         # A record within the record of a platform: its own level counts.
-        self.weak_level |= self.stamped and self.level is not None and stamps.DATED.match(text, at) is not None
+        self.weak_level |= self.stamped and self.level is not None and self._begins_again(at, found.end())
         self.stamped = True
         end = found.end()
         if self.weak_level and text[: at + 1].count("<") and _RFC5424.match(text, end):
@@ -243,6 +243,14 @@ class _Scan:
         if program is None or (level is not None and (level[1] or level[2]) in LEVELS):
             return self._sure(end)
         return self._sure(program.end())
+
+    def _begins_again(self, at: int, end: int) -> bool:
+        """Whether another record begins with the stamp there: by its date, or by the level behind its time of day."""
+        if stamps.DATED.match(self.text, at) is not None:
+            return True
+        behind = _SPACE.match(self.text, end).end()  # type: ignore[union-attr]
+        level = _NEXT_IS_LEVEL.match(self.text, behind)
+        return level is not None and level[1] is not None and level[1].upper() in LEVELS
 
     def _special_beginning(self) -> bool | None:
         """Whether the header was read that only one logger begins with; None if it is no such one."""

@@ -139,6 +139,8 @@ RAW = re.compile(
 """A stamp at the beginning of a raw line."""
 _PROGRAM = re.compile(r" (?:[\w.-]+ )?[\w./@-]+\[[\w.]+\]:(?: |$)")  # syslog, journald, Heroku
 _BARE_PROGRAM = re.compile(r" [\w.-]+ [\w./@()-]+:(?: |$)")  # without its process, in RFC 3164 only
+# What Fly and Railway put before each line of an application, with the stream as a level.
+_PLATFORM = re.compile(r" (?:\w+\[\w+\] [a-z]{3} \[[a-z]{4,7}\] ?|\[(?:inf|err|wrn|dbg)\] {1,2})")
 
 
 def without_stamp(line: str) -> str:
@@ -149,7 +151,7 @@ def without_stamp(line: str) -> str:
     stamp = RAW.match(line)
     if stamp is None:
         return line
-    program = _PROGRAM.match(line, stamp.end())
+    program = _PLATFORM.match(line, stamp.end()) or _PROGRAM.match(line, stamp.end())
     if program is None and line[:1].isalpha():
         program = _BARE_PROGRAM.match(line, stamp.end())
     if program is not None:
