@@ -67,6 +67,11 @@ class LogFormat:
     example: str = ""
 
     @property
+    def mute(self) -> bool:
+        """Whether it is JSON that states levels and has no message that is recognised."""
+        return self.name == "JSON" and "level" in self.fields and "message" not in self.fields
+
+    @property
     def text(self) -> str:
         """The header in words."""
         if not self.fields:

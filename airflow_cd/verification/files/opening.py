@@ -47,6 +47,7 @@ class InputFile:
     :param headless: of the records at its beginning, how many have no header that is recognised; ``looked_at`` is how
         many were looked at.
     :param unread: the beginning of the first of those.
+    :param mute: whether they are JSON of which levels were read and no message.
     :param levels: of a log, its records by the severity that they state; ``none`` are those that state none.
     :param troubles: how many records were what; see :class:`~airflow_cd.verification.logs.profile.LogProfile`.
     """
@@ -62,6 +63,7 @@ class InputFile:
     headless: int = 0
     looked_at: int = 0
     unread: str = ""
+    mute: bool = False
     levels: dict[str, int] | None = None
 
 

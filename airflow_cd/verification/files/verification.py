@@ -244,6 +244,7 @@ def _profile(file: InputFile, progress: Progress | None) -> tuple[LogProfile, Co
     file.records, file.troubles = profile.records, dict(profile.troubles)
     found = log_format(head, whole=len(head) < HEAD)
     file.header, file.headless, file.looked_at, file.unread = found.text, found.without, found.records, found.example
+    file.mute = found.mute
     file.levels = stated_levels(profile)
     return profile, stamped.course(file.name, profile.records)
 
@@ -262,7 +263,8 @@ def _troubles(file: InputFile) -> list[str]:
         "undecodable": "not UTF-8: bytes that could not be decoded are shown as \ufffd",
         "too_long": "too long: they are judged by their beginning",
     }
-    return [
+    mute = f"{file.name}: no field of its JSON is recognised as the message: records are known by their levels alone."
+    return [mute] * file.mute + [
         f"{file.name}: {count:,} {'record was' if count == 1 else 'records were'} {words[trouble]}."
         for trouble, count in sorted((file.troubles or {}).items())
         if count and trouble in words

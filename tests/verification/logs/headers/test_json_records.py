@@ -44,7 +44,58 @@ RECORDS = [
     ({"level": "info", "msg": "card", "card.result": "declined"}, "INFO card result=declined"),
     ({"level": "info", "msg": "card", "otel.status_code": "ERROR"}, "INFO card status=ERROR"),
     ({"level": "info", "msg": "card", "zip_code": "1234"}, "INFO card"),
+    ({"level": "info", "msg": "card", "success": False}, "INFO card success=false"),
+    ({"level": "error", "message": "refused", "cause": "vault sealed"}, "ERROR refused cause=vault sealed"),
+    ({"level": "info", "msg": "gql", "errors": [{"extensions": {"code": "INTERNAL"}}]}, "INFO gql error=INTERNAL"),
+    ({"level": "info", "msg": "gql", "errors": []}, "INFO gql"),
+    ({"level": "info", "msg": "event", "event_name": "card.gone"}, "INFO event event=card.gone"),
+    ({"level": "info", "msg": "served", "http": {"resp": {"code": 502}}}, "INFO served status=502"),
+    ({"route": "/cards", "st": 502, "ms": 210}, '{"route": "/cards", "st": 502, "ms": 210} status=502'),
+    ({"LevelDisplayName": "Error", "Message": "no card"}, "ERROR no card"),
+    ({"EntryType": "Warning", "Message": "no card"}, "WARN no card"),
+    ({"time": "x", "error": "no card left"}, "ERROR no card left"),
+    ({"time": "x", "info": "card sold"}, "INFO card sold"),
 ]
+
+# Records none of whose fields is called like a message, and what they say.
+UNNAMED = [
+    ({"level": "error", "glosa": "no card left", "user": "ann"}, "ERROR no card left"),
+    ({"level": "error", "who": "Ann Marie Bell", "glosa": "no card"}, "ERROR no card"),
+    ({"level": "error", "client_agent": "Mozilla/5.0 (like a real one)", "glosa": "no card"}, "ERROR no card"),
+    ({"level": "error", "args": ["no card left"]}, "ERROR no card left"),
+    ({"sev": "error", "svc": "shop.cards", "user": "ann.bell", "evt": "card.gone"}, "ERROR card.gone"),
+    ({"level": "error", "user": "ann_bell", "glosa": "card.gone"}, "ERROR card.gone"),
+    ({"frame": {"Level": "Error", "Msg": "no card"}, "pod": "a"}, "ERROR no card"),
+    ({"frame": {"level": "error"}, "glosa": {"what": "no card left"}}, "ERROR no card left"),
+    ({"level": "error", "operationName": "Shop/log", "glosa": "no card left"}, "ERROR Shop/log no card left"),
+    ({"battery": {"level": 3}, "unit": "cell"}, '{"battery": {"level": 3}, "unit": "cell"}'),
+]
+
+
+@pytest.mark.parametrize(("record", "text"), UNNAMED, ids=[text + str(at) for at, (_, text) in enumerate(UNNAMED)])
+def test_a_message_in_a_field_of_any_name(record: dict[str, object], text: str) -> None:
+    assert unfold_json(json.dumps(record)) == text
+
+
+def test_numbers_do_not_decide_which_field_is_the_message() -> None:
+    lines = [
+        f'{{"level":"error","glosa":"card {number * 7_919} of {number} is gone","note_of_clerk":"Desk {number}"}}'
+        for number in range(40)
+    ]
+    block = profile_stream(io.BytesIO("\n".join(lines).encode()))
+    assert {one.template for one in block.tallies} == {"ERROR card <*> of <*> is gone"}
+    assert block.counts() == LogProfile.of(lines).counts()
+
+
+def test_a_status_under_a_short_name_is_read_in_whole_blocks_too() -> None:
+    lines = [f'{{"route":"/cards","st":{200 if number % 9 else 503},"ms":{number}}}' for number in range(300)]
+    counts = profile_stream(io.BytesIO("\n".join(lines).encode())).counts()
+    assert sorted((one.severity, count) for one, count in counts.items()) == [("error", 34), ("info", 266)]
+
+
+def test_a_hash_of_ruby_is_read_like_json() -> None:
+    assert unfold_json('{:level=>"error", :message=>"no card", "user"=>"ann"}') == "ERROR no card"
+    assert unfold_json('{"a"=>b}') == '{"a"=>b}'
 
 
 @pytest.mark.parametrize(("record", "text"), RECORDS, ids=[text + str(at) for at, (_, text) in enumerate(RECORDS)])
