@@ -84,3 +84,15 @@ def test_an_exception_that_comes_from_another_function_instead_is_connected() ->
 def test_the_loudest_new_error_is_named_first() -> None:
     new = [*_USUAL * 50, "ERROR a - anchor lost", *["ERROR z - tide table is missing"] * 9]
     assert "unknown: ERROR z - tide table is missing (9 times); ERROR a" in _judged(new, _USUAL * 50).reasons[0].text
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(6, Verdict.PASS), (80, Verdict.INCONCLUSIVE)])
+def test_a_success_that_has_become_rarer_leaves_the_verdict_open(failed: int, verdict: Verdict) -> None:
+    def log(failures: int) -> list[str]:
+        outcomes = ["true"] * (400 - failures) + ["false"] * failures
+        return [f'{{"level":"info","msg":"ticket sold","success":{outcome}}}' for outcome in outcomes]
+
+    quality = _judged(log(failed), log(5))
+    assert quality.verdict is verdict
+    if verdict is Verdict.INCONCLUSIVE:
+        assert "success=false (80 times, 5.0 expected)" in quality.reasons[0].text

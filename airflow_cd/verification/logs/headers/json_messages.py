@@ -2,8 +2,8 @@
 
 Which field holds the message shows in the record itself. A sentence has spaces in it and words in small letters; names
 of customers, places and machines have not. A record without a sentence may name what happened in one word of several
-parts (``ledger.drift``, ``order_placed``), which hosts, loggers and users do as well, so that their fields are left out.
-The choice must not depend on numbers, which are masked already in most records that are looked at.
+parts (``ledger.drift``, ``order_placed``). Hosts, loggers and users are called like that as well, so that their fields
+are left out. The choice must not depend on numbers, which are masked already in most records that are looked at.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _LONGEST_WORD = 60
 _NAMES_OF_EVENTS = ("event", "evt", "action", "activity", "name", "kind", "topic")
 _PART = re.compile(r"[._-]")
 # Where a record comes from and whom it is about, in small letters.
-_OF_ORIGIN = frozenset(
-    (
-        "logger host hostname service svc app application component module program process thread caller source src env "
-        "environment file filename function func method class namespace ns pod container image node instance region "
-        "zone cluster user username uid id account tenant customer client peer email path url uri route time timestamp "
-        "ts date level severity stream version commit agent"
-    ).split()
+_ORIGIN = (
+    "logger host hostname service svc app application component module program process thread caller source src env "
+    "environment file filename function func method class namespace ns pod container image node instance region zone "
+    "cluster user username uid id account tenant customer client peer email path url uri route time timestamp ts date "
+    "level severity stream version commit agent"
 )
+_OF_ORIGIN = frozenset(_ORIGIN.split())
 _OF_CLIENTS = ("agent", "ua", "referer", "referrer")
 
 

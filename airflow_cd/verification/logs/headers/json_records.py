@@ -108,7 +108,10 @@ _NEWS = {
     ),
     **dict.fromkeys(("rc", "returncode", "exitstatus"), "code"),
     **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
-    **{name: name for name in ("reason", "cause", "outcome", "result", "event", "type", "class", "signal", "conclusion")},
+    **{
+        name: name
+        for name in ("reason", "cause", "outcome", "result", "event", "type", "class", "signal", "conclusion")
+    },
     "httpresponsestatuscode": "status",
     **dict.fromkeys(("grpcstatuscode", "rpcgrpcstatuscode", "processexitcode"), "code"),
     "eventoutcome": "outcome",

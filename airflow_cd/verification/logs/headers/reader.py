@@ -71,7 +71,8 @@ _PAIRS = re.compile(
 )
 _NAME_LOGGERS = frozenset(("class", "logger", "module", "component", "worker", "queue"))
 _KERNEL = re.compile(r"[a-z]\w{2,7} *:(emerg|alert|crit|err|warn|notice|info|debug) *: ?")  # dmesg -x
-_STATED = r"(?:debug|info|notice|warn|warning|err|error|crit|critical|fatal)\b"  # Heroku, and others in Go: `at=error`, `L=err`
+# Heroku (`at=error`), and others in Go (`L=err`).
+_STATED = r"(?:debug|info|notice|warn|warning|err|error|crit|critical|fatal)\b"
 _KEYED = re.compile(
     rf"(?i:@?(?:time|ts|t|timestamp|datetime|date|at(?!={_STATED})|when|caller|pid|thread|host|hostname)=(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)"
     rf"|(?:level|lvl|severity|loglevel|log\.level|sev|levelname|priority|(?:at|l)(?=={_STATED}))[=:] {{0,20}}"

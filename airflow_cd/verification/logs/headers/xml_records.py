@@ -52,7 +52,9 @@ def unfold_element(text: str) -> str:
     for name, cdata, plain in _INNER.findall(content[: thrown.start()] if thrown else content):
         fields.setdefault(_local(name), cdata or html.unescape(plain))
     if thrown is not None:
-        fields["exception"] = "\n".join([html.unescape(thrown[1]), *(f"\tat {owner}.{name}(Unknown)" for owner, name in frames)])
+        fields["exception"] = "\n".join(
+            [html.unescape(thrown[1]), *(f"\tat {owner}.{name}(Unknown)" for owner, name in frames)]
+        )
     severity = fields.get("Severity")
     if severity in _SEVERITIES and "Type" in fields:
         fields["Severity"] = _SEVERITIES[str(severity)]

@@ -10,7 +10,7 @@ from airflow_cd.verification.logs.headers.xml_records import unfold_element
 from airflow_cd.verification.logs.masking import VARIABLE
 
 BEGINS = rf"^\{{\s*$|^<[A-Za-z{VARIABLE}][^<>]*>\s*$"
-"""The first line of such a record, masked or not, for any engine of regular expressions; it may find more than there is."""
+"""The first line of such a record, masked or not, for any engine of regular expressions; it may find more than that."""
 _BEGINS = re.compile(r"\{\s*$|<([A-Za-z][\w:.-]*)(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*>\s*$")
 _MOST_LINES, _MOST_CHARACTERS = 400, 65_536
 

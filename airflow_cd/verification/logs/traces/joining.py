@@ -59,6 +59,7 @@ _PRINTED = re.compile(r"\}$|  +(?:['\[\]}]|[\w$]+: )")
 _N = rf"(?:\d+|{VARIABLE})"
 # Up to the message of a line: nothing, or a stamp with its zone and year, host and program.
 _BEHIND_STAMP = rf"^(?:[^:]{{0,40}}{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,3}}(?: [^ ]+:)?[ \t]?)?"
+_LEVELS = "TRACE|DEBUG|INFO|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL"
 MAY_JOIN = (
     r"HasCallStack|nhandled exception:$|Traceback \(most recent call|Exception Group |Fatal Python error: "
     r"|Caused by:|Wrapped by: |Verursacht durch: "
@@ -70,8 +71,7 @@ MAY_JOIN = (
     r"|(?:^|[ \t:\]])at [^ ]+\(|[A-Za-z_$](?:Exception|Error|Throwable|Failure)(?:: |:?$)"
     r"|\.[A-Za-z_$.]*(?:Exception|Error|Throwable) "
     rf"|^[A-Z][a-z]+\.? {_N}, {_N} [^ ]+:[^ ]+:[^ ]+ |{_BEHIND_STAMP}(?:file://|node:|/|[A-Z]:\\)[^ ()]*:{_N}$"
-    rf"|{elements.BEGINS}|\] \[\[$"
-    rf"|^[^a-z]*{_N}:{_N}:{_N}[^ ]* +(?:\[[^\]]*\] +)?\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL)\]?:? *$"
+    rf"|{elements.BEGINS}|\] \[\[$|^[^a-z]*{_N}:{_N}:{_N}[^ ]* +(?:\[[^\]]*\] +)?\[?(?:{_LEVELS})\]?:? *$"
     rf"|^{_N}(?:: |:?$)|^(?:[^ ]*\.)?(?:Error|Exception)(?:: |:?$)|(?:Error|Exception) \[[^ ]+\](?:: |:?$)"
 )
 MAY_BEGIN = r"terminating$"
@@ -202,7 +202,9 @@ class RecordJoiner:
             return []
         first, *others = element.lines
         done = self._pushed(first, element.number)
-        return done + [record for at, line in enumerate(others, 1) for record in self._entered(line, element.number + at)]
+        return done + [
+            record for at, line in enumerate(others, 1) for record in self._entered(line, element.number + at)
+        ]
 
     def _pushed(self, line: str, number: int) -> list[tuple[int, str]]:
         if self._held and _is_frame(line):

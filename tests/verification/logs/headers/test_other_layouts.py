@@ -55,8 +55,15 @@ LAYOUTS = [
     ("Feb  3 2025 04:05:06 quay-9 %%01CRANE/3/LEANS(l)[42]:crane 4 leans", "ERROR LEANS(l)(<*>):crane <*> leans"),
     # The application's record within a platform's
     ("2025-02-03T04:05:06.789 app[148ed1] ams [info] 2025-02-03 04:05:06,789 ERROR crane 4 leans", "ERROR crane <*>"),
+    ("2025-02-03T04:05:06Z app[148ed1] ams [info]04:05:06.789 ERROR [quay] crane 4 leans", "ERROR crane <*>"),
+    ("2025-02-03T04:05:06.1Z [inf]  04:05:06.789 ERROR [quay] crane 4 leans", "ERROR crane <*> leans"),
+    ("2025-02-03T04:05:06.1Z [err]  04:05 is when crane 4 leans", "ERROR <*> is when crane <*> leans"),
     ("2025-02-03T04:05:06Z Er(179) cranectl: 4 leans", "ERROR cranectl: <*> leans"),
     # Columns, letters and numbers of levels
+    ("02/03/2025 04:05:06|quay|web-9|E|crane 4 leans", "ERROR crane <*> leans"),
+    ("12.345 Error Crane.cpp:42: crane 4 leans", "ERROR <*>: crane <*> leans"),
+    ("2025-02-03T04:05:06.789Z **BROKEN** quay-42: crane 4 leans", "ERROR crane <*> leans"),
+    ('T=2025-02-03T04:05:06Z L=err S=quay M="crane 4 leans"', 'ERROR S=quay M="crane <*> leans"'),
     ("Error,03/02/2025 04:05:06,Crane,1000,None,crane 4 leans", "ERROR ,Crane,<*>,None,crane <*> leans"),
     ('2025-02-03T04:05:06.789Z,7f2c3a9b,Crane,Error,"crane 4 leans",', 'ERROR "crane <*> leans",'),
     ("[CRANE.ERROR] 4/2 crane leans", "ERROR <*> crane leans"),

@@ -49,10 +49,10 @@ def test_an_element_over_several_lines_is_one_record(block: int) -> None:
 
 
 def test_frames_within_an_element_are_a_stack_trace() -> None:
-    frames = "".join(
-        f"<frame>\n<class>shop.Cards</class>\n<method>{name}</method>\n</frame>\n" for name in ("take", "sell")
-    )
-    text = f"<record>\n<level>SEVERE</level>\n<message>no card</message>\n<exception>\n<message>shop.CardError: gone</message>\n{frames}</exception>\n</record>"
-    (found,) = LogProfile.of(text.replace("\n<", "\n  <").replace("  </record>", "</record>").split("\n")).tallies
+    names = ("take", "sell")
+    frames = [f"<frame>\n<class>shop.Cards</class>\n<method>{name}</method>\n</frame>" for name in names]
+    thrown = ["<exception>", "<message>shop.CardError: gone</message>", *frames, "</exception>"]
+    lines = "\n".join(["<level>SEVERE</level>", "<message>no card</message>", *thrown]).split("\n")
+    (found,) = LogProfile.of(["<record>", *(f"  {line}" for line in lines), "</record>"]).tallies
     assert found.exception == "shop.CardError"
     assert found.frames[:1] == ("shop.Cards.take",)

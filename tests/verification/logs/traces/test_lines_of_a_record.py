@@ -10,7 +10,9 @@ import pytest
 from airflow_cd.verification.files.logs import profile_stream
 from airflow_cd.verification.logs.profile import LogProfile
 
-PAYARA = "[2031-05-06T07:00:{second:02}.1+0000] [Payara 5.2] [{level}] [] [shop.Cards] [levelValue: 800] [[\n  {message}]]\n"
+PAYARA = (
+    "[2031-05-06T07:00:{second:02}.1+0000] [Payara 5.2] [{level}] [] [shop.Cards] [levelValue: 800] [[\n  {message}]]\n"
+)
 
 
 def _templates(text: str, **options: int) -> dict[str, int]:
