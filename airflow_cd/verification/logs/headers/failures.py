@@ -35,6 +35,10 @@ _BEGINS = re.compile(
     r"|(?:malloc|free|realloc|munmap_chunk)\(\): (?:corrupted|invalid|double|mismatching|memory|unaligned)"
     r"|corrupted (?:double-linked list|size vs)|(?:\{\")?init terminating in do_boot|(?:💣|\*\*\*) Program crashed: "
     r"|You must install or update \.NET to run this application"
+    # V, D, Racket, Tcl, R, GnuCOBOL, Delphi, Free Pascal
+    r"|V panic: |[\w.]+(?:Error|Exception)@[^\s:]+: |[\w/!?*-]+: contract violation$"
+    r"|can't read \".{1,80}\": no such (?:variable|element in array)$|Error in [\w.:$]+\(.{0,200}\) ?: "
+    r"|libcob: (?:\S+: )?error: |Exception E[A-Z]\w+ in module |An unhandled exception occurred at "
     r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
     r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
 )

@@ -60,6 +60,7 @@ _N = rf"(?:\d+|{VARIABLE})"
 # Up to the message of a line: nothing, or a stamp with its zone and year, host and program.
 _BEHIND_STAMP = rf"^(?:[^:]{{0,40}}{_N}:{_N}:{_N}[^ ]*(?: [^ ]+){{0,3}}(?: [^ ]+:)?[ \t]?)?"
 _LEVELS = "TRACE|DEBUG|INFO|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL"
+_ENDS_WITH_LEVEL = re.compile(rf"(?:{_LEVELS})\]?:? *$")
 MAY_JOIN = (
     r"HasCallStack|nhandled exception:$|Traceback \(most recent call|Exception Group |Fatal Python error: "
     r"|Caused by:|Wrapped by: |Verursacht durch: "
@@ -278,12 +279,16 @@ class RecordJoiner:
 
     def _message_of_header(self, line: str) -> str:
         """The line, if the record is a header up to now and this is what it is the header of; else ``""``."""
-        if len(self._parts) != 1 or self._whole or self._one_more or "\n" in line or self._goes_on(line) is not None:
+        if len(self._parts) != 1 or self._whole or self._one_more or "\n" in line or not line.strip():
             return ""
-        lone = _is_lone_header(self._parts[0])
-        if lone is None or not line.strip() or not (lone or line[:1].isspace()) or has_header(line):
+        header = self._parts[0]
+        opens = header.endswith(_MESSAGE_FOLLOWS)
+        if not (opens or line[:1].isspace() or _ENDS_WITH_LEVEL.search(header)):
             return ""
-        return line.strip().removesuffix(_ENDS_MESSAGE) if self._parts[0].endswith(_MESSAGE_FOLLOWS) else line.strip()
+        lone = _is_lone_header(header)
+        if lone is None or not (lone or line[:1].isspace()) or has_header(line) or self._goes_on(line) is not None:
+            return ""
+        return line.strip().removesuffix(_ENDS_MESSAGE) if opens else line.strip()
 
     def _settle(self) -> list[tuple[int, str]]:
         """Give up that the loose lines belong to the record: they are records of their own."""
