@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_cd.verification.logs.headers.failures import suggests_failure
+from airflow_cd.verification.logs.profile import LogProfile
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,21 @@ def test_words_tell_of_a_failure(message: str) -> None:
 )
 def test_counts_names_and_denials_tell_of_none(message: str) -> None:
     assert not suggests_failure(message)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "V panic: no card at 7",
+        "shop.card.CardError@src/card.d(42): no bank",
+        "vector-ref: contract violation",
+        'can\'t read "bank": no such variable',
+        "Error in pay(card) : no bank",
+        "libcob: card.cbl:42: error: no bank",
+        "Exception ECardError in module kiosk.exe at 0009F1A2.",
+        "An unhandled exception occurred at $00000000004012F3:",
+    ],
+)
+def test_a_crash_of_a_runtime_without_levels_is_an_error(line: str) -> None:
+    (found,) = LogProfile.of([line]).tallies
+    assert found.severity == "error"
