@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.headers.levels import NAMES
+from airflow_cd.verification.logs.masking import MAYBE
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.signatures import Signature, Tally
 from airflow_cd.verification.verdict import SEVERITIES, Event, EventKind
@@ -22,7 +23,7 @@ MORE = 5  # times as many of a known error
 _FEWEST = 4  # records a known error must have to become more frequent
 _PLENTY = 20  # records without which nobody misses an event
 _SHARE_OF_STATUS = 0.1
-_OK = re.compile(r"\b200\b")
+_OK = re.compile(rf"(?<!{MAYBE})\b200\b")
 _LEVEL = re.compile(rf"^(?:{'|'.join(NAMES.values())}) ")
 
 

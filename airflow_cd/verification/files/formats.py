@@ -16,7 +16,7 @@ from airflow_cd.verification.logs.headers.ansi import without_colours
 from airflow_cd.verification.logs.headers.levels import LEVELS
 from airflow_cd.verification.logs.headers.prefixes import without_prefix
 from airflow_cd.verification.logs.headers.reader import read_header
-from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line
+from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line, without_maybes
 from airflow_cd.verification.logs.traces.joining import RecordJoiner
 
 MOST_LINES = 400  # of the beginning of a file
@@ -140,7 +140,7 @@ def _read(line: str) -> tuple[str, tuple[str, ...]]:
         time = ("time",) if _JSON_TIME.search(line) else ()
         told = unfolded != line and line not in unfolded
         return "JSON", time + (("level",) if level else ()) + (("message",) if told else ())
-    masked = mask_line(line)
+    masked = without_maybes(mask_line(line))[0]
     header = read_header(masked)
     if header.level is None and not header.stamped:
         return "", ()

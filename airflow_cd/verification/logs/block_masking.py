@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import MESSAGE_ID, PROTECTED_PLACE, has_polars, mask_line, without_marks
+from airflow_cd.verification.logs.masking import (
+    MESSAGE_ID,
+    PROTECTED_PLACE,
+    has_polars,
+    mask_line,
+    protected_places,
+    without_marks,
+)
 from airflow_cd.verification.logs.numbered_words import without_numbered_words
 from airflow_cd.verification.logs.protected_values import noted
 from airflow_cd.verification.logs.refining import refine
@@ -104,6 +111,12 @@ def mask_lines(lines: Lines, rows: np.ndarray | None = None, masked: MaskedLines
     if not protected.any() and not odd.any():
         return Keys(masked.distinct, numbers, wanted)
     texts = masked.distinct.to_list()
+    if protected.any():
+        # Many lines look like those of requests, few have a place for a value that is kept: a closer look is per key.
+        used = np.unique(numbers[protected])
+        has_places = np.zeros(len(texts), bool)
+        has_places[used] = [bool(protected_places(texts[number])) for number in used.tolist()]
+        protected &= has_places[numbers]
     if protected.any():
         few = not protected.all() or len(wanted) < len(lines)
         found, which = noted(lines.chosen(wanted[protected]) if few else lines, texts, numbers[protected])

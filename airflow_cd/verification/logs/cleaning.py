@@ -14,7 +14,7 @@ from airflow_cd.verification.logs.headers.reader import Header, read_header
 from airflow_cd.verification.logs.headers.two_lines import as_one_line
 from airflow_cd.verification.logs.headers.windows_events import unfold_event
 from airflow_cd.verification.logs.headers.xml_records import unfold_element
-from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks
+from airflow_cd.verification.logs.masking import NOTES, mask_line, without_marks, without_maybes
 from airflow_cd.verification.logs.traces.joining import LONGEST_RECORD
 
 _TRACE_GOES_ON = r"(?:at \S|File \\?\"|Caused by: |Traceback \(|goroutine [0-9]|from \S+:[0-9]|#[0-9]+ )"
@@ -101,7 +101,7 @@ def unfold(text: str) -> str:
 def _header_alone(masked: str) -> Header | None:
     """The header of a masked line whose message is an x; None if there are words before that."""
     header = read_header(masked)
-    return header if header.message.split(NOTES)[0] == "x" else None
+    return header if without_maybes(header.message)[0].split(NOTES)[0] == "x" else None
 
 
 def clean_record(text: str, troubles: dict[str, int]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from airflow_cd.errors import VerificationError
+from airflow_cd.verification.logs.learned_statuses import readings_of
 from airflow_cd.verification.logs.masking import WILDCARD
 from airflow_cd.verification.logs.parameters import is_protected, tokenize
 from airflow_cd.verification.logs.profile import LogProfile
@@ -145,7 +146,7 @@ _tokens = functools.lru_cache(maxsize=8192)(tokenize)
 
 @functools.lru_cache(maxsize=4096)
 def _ids_of(sample: str) -> frozenset[str]:
-    return frozenset(signature.id for signature in LogProfile.of([sample]).tallies)
+    return frozenset(one.id for signature in LogProfile.of([sample]).tallies for one in readings_of(signature))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ result of the first once, so it may be slow.
 Some numbers are not parameters: an HTTP, SQL or exit status, an error code, a digit in an exception's class. The
 first stage puts :data:`KEPT` in their place and notes them aside; the second puts them back. That is why a status
 going from 200 to 500 is a change here, and none where every number is masked.
+
+Where a line of a request has its status is not always known from the line alone. A number there that may be one stays
+masked, and is noted behind the line (:data:`MAYBE`); :mod:`~airflow_cd.verification.logs.learned_statuses` decides.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ VARIABLE = "\x02"  # a variable word
 KEPT = "\x03"  # a protected value, until `refine` puts it back
 NOTES = "\x04"  # between a masked line and the protected values that belong into it
 GOES_ON = "\x05"  # at the end of a line that a runtime cut into parts, until they are put together
-MARKS = ERASED + VARIABLE + KEPT + NOTES + GOES_ON
+MAYBE = "\x06"  # before a number that may be a status: behind a masked line with its place, and in a template
+MARKS = ERASED + VARIABLE + KEPT + NOTES + GOES_ON + MAYBE
 _TO_SPACES = str.maketrans(dict.fromkeys(MARKS, " "))
 _MARK = re.compile(f"[{MARKS}]")
 
@@ -54,7 +58,7 @@ _BEFORE_STATUS = (
     rf"|\b{_METHOD} [!-~{VARIABLE}]*[!-\\^-~{VARIABLE}] {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
     rf"|\b{_METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
     rf"|^(?:\[GIN\] (?:{VARIABLE}/){{2}}{VARIABLE} - )?{VARIABLE}:{VARIABLE}:{VARIABLE} \| "  # gin, Fiber
-    rf"|\t{_METHOD}\t[!-~{VARIABLE}]+\t[!-~{VARIABLE}]+\t"  # CloudFront
+    rf"|\t{_METHOD}\t[!-.0-~{VARIABLE}][!-~{VARIABLE}]*\t/[!-~{VARIABLE}]*\t"  # CloudFront: method, host, path
     rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
     rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
     # Load balancers of AWS: protocol (`h2` among them), time, name, client, target and three durations.
@@ -76,6 +80,7 @@ _BEFORE_CODE = (
     r"|[A-Z_]*EXIT_?(?:STATUS|CODE)?|(?:[A-Z]{3,10}[ _])?CODE|RC|ABEND"
     rf"|errno|[Ee]rrno|alert number|[Ww]ith error|ERRNO|[Ss][Qq][Ll][_ ]?[Ss][Tt][Aa][Tt][Ee]|rc|signal){_SEPARATOR}"
 )
+_BEFORE_HRESULT = rf"\b(?:[a-z]+ed with|[Rr]esult|[Ss]tatus){_SEPARATOR}"
 _BEFORE_JSON_LEVEL = (
     r"\"[@_]?(?:[a-z_.]*(?:[Ll]evel|LEVEL)(?:no|_value|_number)?|[a-z_.]*(?:[Ss]everity|SEVERITY)(?:[_]?[Nn]umber)?"
     r"|[Pp]riority|PRIORITY|lvl|sev)\" ?: ?\"?"
@@ -97,6 +102,7 @@ _PROTECTED = tuple(
     for before, value in (
         (_BEFORE_STATUS, _STATUS),
         (_BEFORE_CODE, _CODE),
+        (_BEFORE_HRESULT, "0x[8cdeCDE][0-9a-fA-F]{7}"),  # of a failure, as Windows has them
         (_BEFORE_JSON_LEVEL, "[0-9]{1,5}"),
         (_BEFORE_CEPH_LEVEL, "-1"),
         (_BEFORE_JOB_MESSAGE, _JOB_MESSAGE),
@@ -106,6 +112,26 @@ _PROTECTED += (
     (re.compile(f"{_BEFORE_MODULE_LEVEL}{VARIABLE}(?={_AFTER_MODULE_LEVEL})"), re.compile("[0-7]")),
     (re.compile(rf"\bSent {VARIABLE}(?= in {VARIABLE})"), re.compile(_STATUS)),  # Phoenix
 )
+# Lines that may be of a request or of its answer, and the numbers in them that stand for themselves.
+STATUS_PHRASE = (
+    "(?:OK|Created|Accepted|No Content|Partial Content|Found|Not Modified|Unauthorized|Forbidden|Conflict|Gone"
+    "|(?:Moved|See|Bad|Not|Proxy|Too|Internal|Service|Gateway)(?: [A-Z][A-Za-z]+)+)"
+)
+"""What HTTP says of a status in words."""
+_OF_REQUEST = (
+    r"\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\b|\b(?:get|post|put|delete|patch|head) /|\bhttps?://|\bHTTP\b"
+    rf"|\b[Rr]espon(?:se|ded)\b|\b[Rr]equest\b|\buri=/|{VARIABLE} {STATUS_PHRASE}(?:[\])| ]|$)"
+)
+_ANSWERED = f'HTTP/{VARIABLE}" {VARIABLE}'  # as access logs have it: the second of the two is the status
+_OF_REQUEST_RE = re.compile(_OF_REQUEST)
+_MAY_BE_STATUS = re.compile(
+    rf"(?:^|[ \t|;(\[<>]|(?<!:{VARIABLE}),)(?:[A-Za-z_.]{{1,30}}=)?({VARIABLE})(?=$|[ \t|;,)\]<>]|:(?:\s|$))"
+    r"(?! ?(?:[kKMGT]?i?[bB]|bytes?|ms|[uµn]?s|secs?|seconds?|min(?:ute)?s?|hours?|days?|%)(?![\w]))"
+)
+_MOST_MAYBES = 3  # in a line: those nearest to what tells that it is of a request
+_STATUSES = re.compile(
+    r"20[0-46]|30[1-478]|40[0134589]|41[0235]|42[0-9]|499|50[0-4789]|52[0-6]", re.ASCII
+)  # that servers answer with; sizes and durations are hardly ever among them alone
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
 _KLOG_PLACE = rf"^\[?{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
@@ -119,9 +145,9 @@ _FIRST_WORDS = (
     (re.compile(_METEOR_PLACE), re.compile(r"([A-Z])[0-9]{8}-[0-9]{2}", re.ASCII)),
 )
 PROTECTED_PLACE = (
-    rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}|{_IBM_PLACE}"
+    rf"(?:{_BEFORE_STATUS}|{_BEFORE_CODE}|{_BEFORE_HRESULT}|{_BEFORE_JSON_LEVEL}){VARIABLE}|{_PRIORITY_PLACE}|{_KLOG_PLACE}|{_IBM_PLACE}"
     rf"|{_BEFORE_MODULE_LEVEL}{VARIABLE}{_AFTER_MODULE_LEVEL}|\bSent {VARIABLE} in {VARIABLE}"
-    rf"|{_METEOR_PLACE}|(?:{_BEFORE_CEPH_LEVEL}|{_BEFORE_JOB_MESSAGE}){VARIABLE} "
+    rf"|{_METEOR_PLACE}|(?:{_BEFORE_CEPH_LEVEL}|{_BEFORE_JOB_MESSAGE}){VARIABLE} |{_OF_REQUEST}"
 )
 """For any engine of regular expressions."""
 ERROR_NAMES = ("Exception", "Error")
@@ -190,7 +216,20 @@ def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
     for place, value in _FIRST_WORDS:
         if place.match(masked):
             places[0] = (*places.get(0, ()), value)
+    for at in _maybes(masked):
+        places.setdefault(at, (_STATUSES,))
     return places
+
+
+def _maybes(masked: str) -> list[int]:
+    """Which variable words of a masked line, counted from 0, may be the status of a request."""
+    told = masked[:1] == "{" or _ANSWERED in masked
+    request = None if told else _OF_REQUEST_RE.search(masked)
+    if request is None:
+        return []
+    found = [place.start(1) for place in _MAY_BE_STATUS.finditer(masked)]
+    nearest = sorted(found, key=lambda at: abs(at - request.start()))[:_MOST_MAYBES]
+    return [masked.count(VARIABLE, 0, at) for at in nearest]
 
 
 def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
@@ -200,6 +239,8 @@ def kept_value(word: str, rules: Sequence[re.Pattern[str]]) -> str:
     :param rules: as :func:`protected_places` has them for its place.
     """
     found = next((match for rule in rules if (match := rule.fullmatch(word))), None)
+    if found is not None and found.re is _STATUSES:
+        return MAYBE + word
     return found.group(found.lastindex or 0) if found else ""
 
 
@@ -213,9 +254,50 @@ def with_kept(masked: str, kept: Mapping[int, str]) -> str:
         return masked
     first, *others = masked.split(VARIABLE)
     parts = [first]
+    maybes = {at: value for at, value in kept.items() if value[0] == MAYBE}
+    if any(_STATUSES.fullmatch(value) for value in kept.values()):  # the line says itself which one is its status
+        kept, maybes = {at: value for at, value in kept.items() if at not in maybes}, {}
     for at, other in enumerate(others):
-        parts += [KEPT if at in kept else VARIABLE, other]
-    return "".join(parts) + NOTES + NOTES.join(kept[at] for at in sorted(kept))
+        parts += [KEPT if at in kept and at not in maybes else VARIABLE, other]
+    notes = "".join(NOTES + kept[at] for at in sorted(kept.keys() - maybes.keys()))
+    # Counted from the end, so that a header may go.
+    return "".join(parts) + notes + "".join(f"{maybes[at]}:{len(others) - at}" for at in sorted(maybes))
+
+
+def without_maybes(masked: str) -> tuple[str, str]:
+    """A masked line without the numbers that may be a status, and those, as they stand behind it.
+
+    :param masked: the line after the first stage, notes included.
+    """
+    at = masked.find(MAYBE)
+    return (masked, "") if at < 0 else (masked[:at], masked[at:])
+
+
+def may_be_status(text: str, at: int, maybes: str) -> bool:
+    """Whether the variable word at a place of a masked line is one of the numbers that may be a status.
+
+    :param text: the line, without notes.
+    :param at: the place.
+    :param maybes: the numbers, as :func:`without_maybes` has them.
+    """
+    place = text.count(VARIABLE, at) + text.count(KEPT, at)
+    return any(maybe.partition(":")[2] == str(place) for maybe in maybes.split(MAYBE)[1:])
+
+
+def with_maybes(text: str, maybes: str) -> tuple[str, list[str]]:
+    """A masked line with :data:`MAYBE` where those numbers stand, and the numbers in their order.
+
+    :param text: the line, without notes and perhaps without its header.
+    :param maybes: the numbers, as :func:`without_maybes` has them.
+    """
+    values, ends = [], [at for at, sign in enumerate(text) if sign in (VARIABLE, KEPT)][::-1] if maybes else []
+    for maybe in maybes.split(MAYBE)[1:]:
+        value, _, place = maybe.partition(":")
+        if int(place) <= len(ends):
+            at = ends[int(place) - 1]
+            text = text[:at] + MAYBE + text[at + 1 :]
+            values.append(value)
+    return text, values
 
 
 def blank_numbers(text: str) -> str:

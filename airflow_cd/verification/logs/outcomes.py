@@ -8,7 +8,7 @@ held.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airflow_cd.verification.logs.headers.failures import suggests_failure
 from airflow_cd.verification.logs.headers.levels import LEVELS
@@ -40,9 +40,15 @@ _GOOD = (
     *("ready", "healthy", "active", "running", "up", "established", "connected", "open", "opened", "started", "online"),
     *("true", "yes", "enabled", "synced", "valid", "accepted", "approved", "normal", "0", "0000"),
 )
+_NAMES = re.compile(
+    r"\"[^\"]{1,80}\"|(?<![\w'])'[^']{1,80}'(?!\w)"
+    r"|(?<![\w<-])[A-Z][\w'&-]*(?: (?:[A-Z][\w'&-]*|&|of|de|la|von|van|<\*>))*"
+)
+_FEWEST_NAMES, _FEWEST_FIRST_NAMES = 2, 4  # different ones that were in the same places, and at the beginning
 _LAST_PART = re.compile(r"[._-]")
 _BECOMES = ("is", "now", "are", "became")
 _GOOD_STATES = {"up", "ok", "ready", "healthy", "running", "online", "established", "connected", "synced", "normal"}
+_BAD_STATES = {"down", "fail", "failed", "offline", "dead", "unhealthy", "disconnected", "unreachable", "notok", "nok"}
 _GOOD_IF_TRUE = _GOOD_STATES | {
     "sync",
     "success",
@@ -55,11 +61,14 @@ _GOOD_IF_TRUE = _GOOD_STATES | {
 }
 
 
-def new_outcomes(events: Sequence[Event], records: int) -> Reason | None:
+def new_outcomes(
+    events: Sequence[Event], records: int, kinds: Mapping[str, Mapping[str, tuple[int, int]]]
+) -> Reason | None:
     """That new events below an error tell of failure, or of an outcome never seen in a known message; None without.
 
     :param events: of the comparison, judged.
     :param records: of the canary.
+    :param kinds: by template of an event, the records of each kind of message in it, of the canary and before.
     """
     new = [
         event
@@ -71,13 +80,45 @@ def new_outcomes(events: Sequence[Event], records: int) -> Reason | None:
         and not event.exception
     ]
     known = [tokenize(event.template) for event in events if event.kind is not EventKind.UNKNOWN] if new else []
-    telling = _telling([event for event in new if not _is_variant(tokenize(event.template), known)])
+    names = _PlacesOfNames(kinds) if new else None
+    telling = _telling(
+        [
+            event
+            for event in new
+            if not _is_variant(tokenize(event.template), known) and not (names and names.hold_trouble_of(event))
+        ]
+    )
     found = [event for event in new if event in telling or _is_outcome(event, known, records)]
     if not found:
         return None
     named = "; ".join(f"{title_of(event)} ({event.counts['canary']:.0f} times)" for event in found[:_NAMED])
     text = f"Never seen before, and no error by its level, though it may well be one: {named}."
     return Reason("new_outcomes", text, {"events": len(found)})
+
+
+class _PlacesOfNames:
+    """Messages that had several names, or quoted texts, in the same places: the words of others say nothing.
+
+    A customer may be called Critical Mass, and somebody may look for a "fatal frame".
+
+    :param kinds: as :func:`new_outcomes` takes them.
+    """
+
+    def __init__(self, kinds: Mapping[str, Mapping[str, tuple[int, int]]]) -> None:
+        known = {one for of_event in kinds.values() for one, (_, before) in of_event.items() if before}
+        self._names: dict[str, set[str]] = {}
+        for message in known:
+            without = _NAMES.sub("#", _without_level(message))
+            self._names.setdefault(without, set()).add(message)
+
+    def hold_trouble_of(self, event: Event) -> bool:
+        """Whether it is such a message whose words of failure are all of a name.
+
+        :param event: that is new.
+        """
+        without = _NAMES.sub("#", _without_level(event.template))
+        fewest = _FEWEST_FIRST_NAMES if without.startswith("#") else _FEWEST_NAMES
+        return len(self._names.get(without, ())) >= fewest and not _tells_of_failure(without)
 
 
 def _telling(new: Sequence[Event]) -> list[Event]:
@@ -159,6 +200,8 @@ def _tells_the_outcome(tokens: Tokens, other: Tokens, at: int) -> bool:
     before = tokens[at - 2].lower() if at else ""
     if _KEPT.fullmatch(tokens[at]) and _KEPT.fullmatch(other[at]):
         return True
+    if other[at].lower() in _GOOD_STATES and tokens[at].lower() in _BAD_STATES:
+        return True  # `says UP` became `says DOWN`: the pair tells, whatever stands before it
     if before in _BECOMES and other[at].lower() in _GOOD_STATES:
         return True  # `is now UP` became `is now DOWN`
     if (other[at].lower(), tokens[at].lower()) in (("true", "false"), ("yes", "no")):

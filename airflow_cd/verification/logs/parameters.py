@@ -25,7 +25,9 @@ _LEAST_WORDS = 2  # a template keeps so many words, or all messages of its lengt
 _ROUNDS = 3  # a message with more word parameters than this keeps the rest
 _WORDS_OF_A_CLAUSE = 2
 
-_SPLIT = re.compile(r"""([\s=:,;()\[\]{}"'|]+)""")
+_SPLIT = re.compile(
+    r"""((?:[\s=:,;()\[\]{}"'|]|</[A-Za-z][\w-]*>|<[A-Za-z][\w-]*>(?=\w|<[/\w]))+)"""
+)  # and tags, as a report in HTML has them
 _PROTECTED = re.compile(
     r"""^(?:.*(?:Exception|Error|Throwable|Fault|Failure|Panic)
     |TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|FATAL|ALERT|EMERG

@@ -11,6 +11,7 @@ from airflow_cd.verification.logs.doubts import more_errors, more_failed_request
 from airflow_cd.verification.logs.events import Comparison, compare
 from airflow_cd.verification.logs.feedback import Opinions
 from airflow_cd.verification.logs.frequency import discoveries, expectations, recency
+from airflow_cd.verification.logs.learned_statuses import with_statuses
 from airflow_cd.verification.logs.momentary import momentary
 from airflow_cd.verification.logs.novelty import Novelty, novelty_of
 from airflow_cd.verification.logs.outages import expected_by_themselves, judge_outages
@@ -93,6 +94,7 @@ def judge_quality(
     opinions = opinions or Opinions()
     used = [profile for profile in baseline[:BASELINES_USED] if profile.records]
     control = control if control is not None and control.records else None
+    canary, control, used = with_statuses(canary, control, used)
     names = list(baseline_names[:BASELINES_USED])[::-1]
     records = {
         "canary": canary.records,
@@ -157,7 +159,7 @@ def judge_quality(
             more_errors(events, strictness.frequency, strictness.ratio),
             more_failed_requests(comparison, events, canary.watched, strictness.ratio),
             unreadable(canary, references),
-            new_outcomes(events, canary.records),
+            new_outcomes(events, canary.records, comparison.kinds),
             starts_again(events),
             *outages.undecided,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, WILDCARD
+from airflow_cd.verification.logs.masking import KEPT, MAYBE, NOTES, VARIABLE, WILDCARD, with_maybes, without_maybes
 
 LONGEST_TEMPLATE = 4_000  # characters; what comes after them does not tell messages apart
 
@@ -31,7 +31,7 @@ _UNITS = r"(?:[kKMGT]?i?[bB]|bytes?|ms|us|ns|s|secs?|seconds?|mins?|minutes?|hou
 # the rule, and what it puts in place.
 _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("  ", re.compile(r"[ \t]+"), " "),
-    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)\]]*(?:<\*>[^\s\"'<>,;)\]]*)*(?<![:.])"), WILDCARD),
+    ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>,;)|\]]*(?:<\*>[^\s\"'<>,;)|\]]*)*(?<![:.])"), WILDCARD),
     ("@", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), WILDCARD),
     (":<*>", re.compile(r"\b(?:[A-Za-z0-9-]+\.)+[a-z]{2,}:<\*>"), WILDCARD),
     ("<*> ", re.compile(rf"(?:\b{_DAYS},? )?<\*> {_MONTHS}\.?,?(?: <\*>)?"), WILDCARD),
@@ -75,6 +75,7 @@ _REFINEMENTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     ("<*>", re.compile(r"<\*>(?:(?:[:.,/\\|x^_+-]|, |: )?<\*>)+"), WILDCARD),
     ("<*>", re.compile(rf"<\*>(?: ?{_UNITS})(?![\w])"), WILDCARD),
+    ("]:<*>", re.compile(r"(?<![\w\])>])\[<\*>\]:<\*>"), WILDCARD),  # an address of IPv6 with its port
     ("<*>", re.compile(r"[\[(]<\*>(?:(?:[,;] ?| )<\*>)*[\])]"), "(" + WILDCARD + ")"),
     # Several hosts as schedulers of batch jobs write them: `node-[7-9,12]`.
     ("-(<*>)", re.compile(r"(?<![\w.-])(?:[A-Za-z][\w.]*-)+[A-Z]?\(<\*>\)(?![\w-])"), WILDCARD),
@@ -92,7 +93,9 @@ def refine(masked: str) -> str:
 
     :param masked: a line after the first stage.
     """
+    masked, maybes = without_maybes(masked)
     text, *kept = masked.split(NOTES)
+    text, maybe = with_maybes(text, maybes)
     text = text[:LONGEST_TEMPLATE].replace("\t", " ").replace(VARIABLE, WILDCARD)
     text = _TIME.sub("", text, count=1) or text
     for needed, rule, replacement in _REFINEMENTS:
@@ -101,6 +104,9 @@ def refine(masked: str) -> str:
     for value in kept:
         text = text.replace(KEPT, value, 1)
     text = text.replace(KEPT, WILDCARD)
+    if maybe:
+        first, *others = text.split(MAYBE)
+        text = first + "".join(MAYBE + value + other for value, other in zip(maybe, others, strict=False))
     if "=" in text:
         text = _PRINTED.sub(_without_values, text)
     return (_without_objects(text) if '{"' in text or "{'" in text else text).strip()

@@ -68,7 +68,11 @@ _JOINS = _words(
 _QUOTES = "\"'`«“‘"
 _CLOSES = {"`": "'", "«": "»", "“": "”", "‘": "’"}
 _LAST_WORD = re.compile(r"[._-]|(?<=[a-z])(?=[A-Z])")  # what a name of several words ends with
+_SETS_OFF = re.compile(r"[=:(]")  # a value from what it is of
 _VERB = re.compile(r"[a-z]+(?:ed|ing)$")
+# `gift-wrap`, `EUR/CHF`, `feature/vat`, `okhttp/<*>`, `in/a/b.bin`, `/v1/tea`: names by their form.
+_COMPOUND = re.compile(r"/?(?:\w|<\*>)+(?:[./-](?:\w|<\*>|[$@+~%?&])+)+/?|/[\w<*>]+")
+_CAPITALISED = re.compile(r"[^\W\d_]*[A-Z][^\W_]*|<\*>")
 
 
 def says_what_happened(tokens: Tokens, start: int) -> bool:
@@ -77,8 +81,8 @@ def says_what_happened(tokens: Tokens, start: int) -> bool:
     :param tokens: of the message, words at even positions.
     :param start: of the place.
     """
-    if start < 2:
-        return False
+    if start < 2 or (start == 2 and tokens[0].upper() in LEVELS and not _SETS_OFF.search(tokens[1])):
+        return False  # behind the level that a record was read to have, the message begins
     before, separator = tokens[start - 2].lower(), tokens[start - 1]
     name = re.split(r"[._-]", before)[-1]
     if "=" in separator:
@@ -210,13 +214,9 @@ class Slots:
             if not (quoted and family.open and len(values) >= _VALUES_OF_A_LIST):
                 return False
             return family.ever_new or any(map(self._is_troubled, values))
-        if (
-            not quoted
-            and len(words) > 1
-            and (any(word in _JOINS or word == WILDCARD for word in words) or _has_fields(value))
-        ):
+        if not quoted and _is_statement(value):
             return False
-        same = _words_beside(tokens, start, rest)
+        same = _words_beside(tokens, start, rest) + _end_alike(value, values)
         many = len(words) == 1 and len(values) >= _VALUES_OF_A_LIST and family.open
         if says_what_happened(tokens, start) or (len(words) == 1 and _VERB.match(words[0]) is not None):
             return many and same >= _LEAST_WORDS
@@ -224,28 +224,50 @@ class Slots:
             return many
         key = start >= 2 and "=" in tokens[start - 1]
         named = start >= 2 and tokens[start - 2].lower() in _NAMES_FOLLOW
+        before = tokens[start - 2] if start >= 2 else ""
         if not (quoted or named or key) and len(words) > 1 and not _is_list(value):
-            return False  # several words that nothing announces are the message, not a value in it
+            # Several words that nothing announces are the message, not a value in it, unless they are written as names.
+            return len(values) >= _values_needed(sure=False, announced=before in _THINGS) and _are_capitalised(
+                value, values
+            )
         if key and named:
             return True
         if len(words) == 1 and words[0] in self._names and all(self._names.issuperset(other) for other in values):
             return True
-        return len(values) >= _values_needed(tokens[start - 2] if start >= 2 else "", words, quoted or named or key)
+        sure = quoted or (before in _THINGS and len(words) == 1) or _are_compound(value, values)
+        return len(values) >= _values_needed(sure=sure, announced=quoted or named or key)
 
     def _is_troubled(self, value: Tokens) -> bool:
         return suggests_failure("".join(value)) or any(map(self._is_protected, value[::2]))
 
 
-def _values_needed(before: str, words: Sequence[str], announced: bool) -> int:
+def _values_needed(*, sure: bool, announced: bool) -> int:
     """How many different values make a place one for names.
 
-    :param before: the word before it.
-    :param words: the value.
+    :param sure: whether it is one for names by what surely tells: quotes, the thing they name, or their form.
     :param announced: whether something says that a name follows.
     """
-    if before in _THINGS and len(words) == 1:
+    if sure:
         return _VALUES_OF_A_THING
     return _VALUES_OF_A_NAME if announced else _VALUES_OF_A_WORD
+
+
+def _are_compound(value: Tokens, values: Iterable[Tokens]) -> bool:
+    """Whether the value and most of the others are single words that are names by their form."""
+    forms = [len(other) == 1 and _COMPOUND.fullmatch(other[0]) is not None for other in (value, *values)]
+    return forms[0] and sum(forms) > len(forms) / 2
+
+
+def _are_capitalised(value: Tokens, values: Iterable[Tokens]) -> bool:
+    """Whether the value and most of the others are written like the names of people, firms and products."""
+    forms = [all(map(_CAPITALISED.fullmatch, other[::2])) for other in (value, *values)]
+    return forms[0] and value[0] != WILDCARD and sum(forms) > len(forms) / 2
+
+
+def _end_alike(value: Tokens, values: Iterable[Tokens]) -> bool:
+    """Whether all are one word that ends alike behind a slash: `ann/wrong password` has its name before it."""
+    ends = {other[0].rpartition("/")[1:] if len(other) == 1 else () for other in (value, *values)}
+    return len(ends) == 1 and all(end and end[0] for end in ends)
 
 
 def _differ_in_one_part(word: str, values: Iterable[Tokens]) -> bool:
@@ -299,6 +321,12 @@ def _leaves_quotes(stretch: Tokens, quote: str) -> bool:
 def _has_fields(stretch: Tokens) -> bool:
     """Whether there is a key with its value in it: then it is more than one value."""
     return any("=" in separator or ":" in separator for separator in stretch[1::2])
+
+
+def _is_statement(stretch: Tokens) -> bool:
+    """Whether the words are several that say something, or hold a field: no name."""
+    words = [word for word in stretch[::2] if word]
+    return len(words) > 1 and (any(word in _JOINS or word == WILDCARD for word in words) or _has_fields(stretch))
 
 
 def _is_list(stretch: Tokens) -> bool:

@@ -27,6 +27,8 @@ def _judged(new: list[str], old: list[str]) -> Quality:
         ("INFO pilot job 7;Exit_status=0 cput=7", "INFO pilot job 7;Exit_status=271 cput=7"),
         ("INFO pilot - ferry 7 in sync: true", "INFO pilot - ferry 7 in sync: false"),
         ("INFO pilot - ferry 7 is now UP", "INFO pilot - ferry 7 is now DOWN"),
+        ("INFO pilot - sonar of ferry 7 says UP", "INFO pilot - sonar of ferry 7 says DOWN"),
+        ("INFO pilot - check of hull 7 OK", "INFO pilot - check of hull 7 FAIL"),
         ("INFO pilot asked for 7: rcode=0", "INFO pilot asked for 7: rcode=2"),
         ('INFO pilot told {"berth": 7, "status": "Free"}', 'INFO pilot told {"berth": 7, "status": "Sunk"}'),
         ("INFO pilot ferry 7 left [NORMAL_LEAVE]", "INFO pilot ferry 7 left [TUG_BUSY]"),
@@ -110,3 +112,37 @@ def test_a_tenth_of_a_small_log_that_is_gone() -> None:
     old = [*_USUAL, *["INFO port - all of it was saved"] * 36]
     assert _judged(_USUAL, old).verdict is Verdict.INCONCLUSIVE
     assert _judged(_USUAL, old[:-12]).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("message", "names", "new"),
+    [
+        ("INFO bill for {} sent to berth 7", ("Tern Lines", "Wiek"), "Critical Mass Ltd"),
+        ('INFO search for "{}" gave 7 hits', ("blue rope", "oar"), "fatal frame"),
+        ("INFO {} came aboard at Oster Tal", ("Ann Lee", "Bo", "Cy Ray", "Di Orr"), "Crash Davis"),
+    ],
+)
+def test_a_name_may_be_made_of_words_of_failure(message: str, names: tuple[str, ...], new: str) -> None:
+    old = [*_USUAL, *[message.format(name) for name in names] * 10]
+    assert _judged([*old, *[message.format(new)] * 10], old).verdict is Verdict.PASS
+
+
+def test_words_of_failure_beside_a_name_still_hold_a_release() -> None:
+    known = [f"INFO bill for {name} sent to berth 7" for name in ("Tern Lines", "Wiek")]
+    old = [*_USUAL, *known * 10]
+    new = ["INFO bill for Tern Lines was refused and lost at berth 7"] * 10
+    assert _judged([*old, *new], old).verdict is Verdict.INCONCLUSIVE
+
+
+def test_another_code_of_windows_is_a_new_error() -> None:
+    old = [*_USUAL, *["ERROR pilot - copy of chart 7 ended with 0x80070020"] * 10]
+    assert _judged([*old, *["ERROR pilot - copy of chart 7 ended with 0xC0000005"] * 10], old).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "crash",
+    ["Mar 01 10:00:00 quay app: https://quay.example|7|php|10.4.0.7||Error: Call to a member function moor() on null"],
+)
+def test_a_crash_in_the_last_of_several_columns_fails_a_release(crash: str) -> None:
+    usual = ["Mar 01 10:00:00 quay app: https://quay.example|7|cron|10.4.0.7||Cron run completed."] * 60
+    assert _judged([*usual, *[crash] * 10], usual).verdict is Verdict.FAIL

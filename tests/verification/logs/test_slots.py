@@ -148,3 +148,44 @@ def test_slots_do_not_depend_on_the_order_of_records() -> None:
     other = judge_quality(LogProfile.of(canary[::-1]), None, [LogProfile.of(known[::-1])])
     assert [event.id for event in first.events] == [event.id for event in other.events]
     assert [event.counts["baseline"] for event in first.events] == [24.0]
+
+
+@pytest.mark.parametrize(
+    "message", ["ERROR {value} typed a wrong word at {n}", "ERROR {value}: the gate is shut at {n}"]
+)
+def test_a_message_may_begin_with_a_name_at_any_level(message: str) -> None:
+    known = _all(message, "orla", "finn", "tess", "mae", "joch", "brook", "sean", "alma", "berit", "cord", "dora")
+    assert not _is_news(known, message.format(n=4, value="hanna"))
+
+
+@pytest.mark.parametrize(
+    ("message", "values", "new"),
+    [
+        ("ERROR no pilot at '{value}' for ferry {n}", ("Alm", "Oster Tal"), "Wiek"),
+        ("ERROR flag {value} has no owner at {n}", ("red-sail", "new-rope"), "long-oar"),
+        ("ERROR toll of {value} is {n} s late", ("DKK/SEK", "EUR/NOK"), "GBP/ISK"),
+        ("ERROR chart {value} at {n} is torn", ("in/north.map", "out/south.map"), "in/old/east.map"),
+        ("ERROR request GET {value}?page={n}, fault: no tide", ("/sea/7/tide", "/lake/7/tide"), "/bay/7/tide"),
+        ("ERROR <td>{value}</td><td>{n} no ticket</td>", ("orla", "finn", "tess", "mae"), "sean"),
+        ("ERROR {value}/wrong berth {n}", ("orla", "finn", "tess", "mae"), "sean"),
+        ("ERROR {value} has no berth at {n}", ("North Line", "Wiek", "Oster Ferries", "Blue Buoy Ltd"), "Tern Lines"),
+        ("ERROR link to {value} is cut at {n}", ("10.4.0.7:443",), "[2001:db8::7]:443"),
+    ],
+    ids=["quotes", "compound", "pair", "path", "route", "table", "slash", "firms", "addresses"],
+)
+def test_a_name_shows_by_its_form_and_what_encloses_it(message: str, values: tuple[str, ...], new: str) -> None:
+    assert not _is_news(_all(message, *values), message.format(n=4, value=new))
+
+
+@pytest.mark.parametrize(
+    ("message", "values", "new"),
+    [
+        ("ERROR pod of ferry {n} died, reason='{value}'", ("Evicted", "Drained"), "SunkAtSea"),
+        ("ERROR crossing {n} state became {value}", ("on-time", "well-behind"), "ran-aground"),
+        ("ERROR sailing {n} ended '{value}'", ("late", "early"), "failed"),
+    ],
+)
+def test_what_happened_is_news_in_quotes_and_in_compound_words_too(
+    message: str, values: tuple[str, ...], new: str
+) -> None:
+    assert _is_news(_all(message, *values), message.format(n=4, value=new))

@@ -18,6 +18,7 @@ _BEGINS = re.compile(
     rf"|thread {_N} panic: |(?:Execution|Syntax) error (?:\(\w+\) )?at |=(?:CRASH|ERROR|SUPERVISOR) REPORT="
     r"|libc\+\+abi: terminating |\*\*\* (?:SIG[A-Z]+ |Aborted at )|\S+: runtime error: |<\*>: \[BUG\] "
     r"|(?:[A-Z]\w+ )?[Rr]un-?time error(?=:| \d| '| <)|Error termination\. Backtrace|forrtl: (?:severe|error)"
+    r"|MessageNotUnderstood: "  # Smalltalk
     r"|CallStack \(from HasCallStack\)|raised [A-Z][A-Z_.]+ : "  # Haskell, Ada
     r"|(?:Can't |Died |Global symbol |Undefined subroutine|Not an? \w+ reference|Attempt to |Illegal division"
     r"|Modification of |Compilation failed |BEGIN failed|syntax error ).* at \S+ line \S"  # Perl
@@ -42,6 +43,8 @@ _BEGINS = re.compile(
     r"|Segmentation fault|Bus error|Illegal instruction|Aborted\b|Killed$|\*\*\* (?:Error|stack smashing)"
     r"|==\S+==ERROR: |BUG: |Oops: |Kernel panic"
 )
+# The class of an exception in the last column of several (`...|php|...||Error: Call to a member function`).
+_IN_LAST_COLUMN = re.compile(r".{0,400}\|[ \t]*(?:[A-Za-z_]\w*\\)*(?:[A-Z]\w*)?(?:Exception|Error): [^|\n]*$")
 _UPTIME = re.compile(r"(?:[\[(] *<\*>[\])] )?")  # the kernel's seconds since it started
 _HOLDS = re.compile(
     r"\bAssertion [`'].{1,200}' failed\b"
@@ -71,6 +74,8 @@ def reports_failure(message: str) -> bool:
     :param message: masked, without its header.
     """
     if _BEGINS.match(message, _UPTIME.match(message).end()) is not None:  # type: ignore[union-attr]
+        return True
+    if "|" in message and _IN_LAST_COLUMN.match(message) is not None:
         return True
     beginning = message[:_REACH]
     return any(hint in beginning for hint in _HINTS) and _HOLDS.search(beginning) is not None

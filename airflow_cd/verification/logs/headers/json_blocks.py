@@ -13,7 +13,7 @@ import numpy as np
 from airflow_cd.verification.logs.block_masking import Keys, MaskedLines, mask_lines
 from airflow_cd.verification.logs.headers.json_records import unfold_json
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line
+from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, mask_line, without_maybes
 
 _MOST_KNOWN = 50_000
 # A status under a name that means many things elsewhere, so that masking takes its number for a parameter.
@@ -61,7 +61,7 @@ class JsonBlocks:
     def _unfold(self, key: str) -> str | None:
         if _STATUS.search(key):
             return None
-        record, *kept = key.split(NOTES)
+        record, *kept = without_maybes(key)[0].split(NOTES)
         for value in kept:
             record = record.replace(KEPT, value, 1)
         text = unfold_json(record.replace(KEPT, "0").replace(VARIABLE, "0"))

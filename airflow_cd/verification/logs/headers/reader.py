@@ -31,7 +31,7 @@ from airflow_cd.verification.logs.headers.levels import (
     of_priority,
     severity_of_word,
 )
-from airflow_cd.verification.logs.masking import KEPT, NOTES
+from airflow_cd.verification.logs.masking import KEPT, NOTES, STATUS_PHRASE, may_be_status, without_maybes
 
 _N = stamps.NUMBER
 _MOST_PIECES = 14
@@ -89,6 +89,8 @@ _PART = re.compile(
     r"[\w.-]{1,40}(?:\([^()]{0,60}\))?(?:<[^<>\s]{0,60}>)*: (?=(?i:error|fatal|panic|warning|critical): )"
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
+# The status of a request in brackets: `[404]: GET /tea`, `[200 OK] get`.
+_ANSWER = re.compile(rf"\[{_N}(?:\](?=:? +(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\b)| {STATUS_PHRASE}\])")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
 _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
@@ -129,24 +131,28 @@ def read_header(masked: str) -> Header:
 
     :param masked: the line, notes included.
     """
+    whole = masked
+    masked, maybes = without_maybes(masked)
     text, *notes = masked.split(NOTES)
     device = read_message_id(text, notes)
     if device is not None:
-        return Header(*device, stamped=True)
-    scan = _Scan(text, notes)
+        return Header(device[0], device[1] + maybes, stamped=True)
+    scan = _Scan(text, notes, maybes)
     scan.run()
     message = scan.logger + text[scan.done :].lstrip()
     if not message.strip():  # a header and nothing else: that is the message
-        return Header(scan.level, masked, scan.stamped)
+        return Header(scan.level, whole, scan.stamped)
     left = notes[text.count(KEPT, 0, scan.done) :]
-    return Header(scan.level, NOTES.join((message, *left)), scan.stamped)
+    return Header(scan.level, NOTES.join((message, *left)) + maybes, scan.stamped)
 
 
 class _Scan:
     """The state while one line is read."""
 
-    def __init__(self, text: str, notes: list[str]) -> None:
+    def __init__(self, text: str, notes: list[str], maybes: str = "") -> None:
         self.text = text[:_REACH]
+        self.whole = text
+        self.maybes = maybes
         self.notes = notes
         self.level: str | None = None
         self.weak_level = False  # the level is a priority, which a word may overrule
@@ -373,7 +379,7 @@ class _Scan:
 
     def _enclosed(self) -> bool:
         found = _ENCLOSED.match(self.text, self._at) if self.text[self._at] in "[(<{" else None
-        if found is None:
+        if found is None or (self.maybes and self._is_answer()):
             return False
         inner, end = found.group()[1:-1], found.end()
         level = enclosed_level(inner.strip())
@@ -399,6 +405,9 @@ class _Scan:
         if not self.done and stamps.DATED.match(self.text, _SPACE.match(self.text, end).end()):  # type: ignore[union-attr]
             return self._maybe(end)
         return False
+
+    def _is_answer(self) -> bool:
+        return _ANSWER.match(self.text, self._at) is not None and may_be_status(self.whole, self._at + 1, self.maybes)
 
     def _maybe_behind(self, end: int, logger: str = "") -> bool:
         """A thread, process or logger: part of the header for sure behind a stamp or level, with a message after it."""

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from airflow_cd.verification.logs.headers.grpc_codes import failed_with
-from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE
+from airflow_cd.verification.logs.masking import KEPT, NOTES, VARIABLE, without_maybes
 
 _N = VARIABLE
 _METHOD = "(?P<method>GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS|CONNECT|TRACE|PROPFIND)"
@@ -84,7 +84,7 @@ def read_request(masked: str) -> Request | None:
     """
     if KEPT not in masked or not ("\t" in masked or any(method in masked for method in _METHODS)):
         return None
-    text, *notes = masked.split(NOTES)
+    text, *notes = without_maybes(masked)[0].split(NOTES)
     for rule in _FORMATS:
         found = rule.match(text)
         if found is not None:
