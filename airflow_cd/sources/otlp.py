@@ -1,8 +1,6 @@
 """Metrics of OpenTelemetry as the collector's file exporter writes them: OTLP in JSON, a batch on each line.
 
-What a sum or a histogram holds since its start becomes what happened between two points; the first point of a process
-counts from 0 where its start says that nothing of it was missed. Names of fields are read in both spellings that
-protobuf's JSON mapping allows, and whole numbers as texts.
+Names of fields are read in both spellings that protobuf's JSON mapping allows, and whole numbers as texts.
 """
 
 from __future__ import annotations
@@ -10,13 +8,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from airflow_cd.sources.distributions import Distribution, explicit, exponential
-from airflow_cd.sources.metric_files import Point
 
 _TIME = re.compile(r'"(?:timeUnixNano|time_unix_nano)":\s*"?(\d{16,20})')
 _NO_VALUE = 1  # the flag of a point that only says that a series is over
@@ -51,6 +48,8 @@ class Raw:
     :param value: a number, or a distribution.
     :param kind: what the value is of.
     :param unit: as the instrument has it.
+    :param resource: all attributes of what it is of.
+    :param scope: name and version of what has measured it.
     """
 
     instance: str
@@ -61,6 +60,8 @@ class Raw:
     value: float | Distribution
     kind: Kind
     unit: str
+    resource: tuple[tuple[str, str], ...] = ()
+    scope: tuple[str, str] = ("", "")
 
 
 def raw_points(line: str, instance_attribute: str) -> Iterator[Raw]:
@@ -73,9 +74,13 @@ def raw_points(line: str, instance_attribute: str) -> Iterator[Raw]:
     batch = json.loads(line)
     for resource in _list(batch, "resourceMetrics"):
         outer = _attributes(_of(resource, "resource"))
+        whose = tuple(sorted(outer.items()))
         for scope in _list(resource, "scopeMetrics"):
+            about = _of(scope, "scope")
+            by = (str(_of(about, "name") or ""), str(_of(about, "version") or ""))
             for metric in _list(scope, "metrics"):
-                yield from _points_of(metric, outer, instance_attribute)
+                for one in _points_of(metric, outer, instance_attribute):
+                    yield replace(one, resource=whose, scope=by)
 
 
 def _points_of(metric: Mapping[str, Any], outer: Mapping[str, str], instance_attribute: str) -> Iterator[Raw]:
@@ -123,51 +128,6 @@ def _powers(side: Any, growth: float) -> dict[tuple[float, float], float]:
     if not isinstance(side, Mapping):
         return {}
     return exponential(map(float, _list(side, "bucketCounts")), int(_of(side, "offset") or 0), growth)
-
-
-def happened(
-    raw: Iterable[Raw], group_by: str, status_attribute: str, since: Callable[[str], float]
-) -> Iterator[Point]:
-    """What happened at which time, of points that may say what there was since a start.
-
-    :param raw: in any order; a point that stands there twice counts once.
-    :param group_by: attribute to break down by; ``""`` for none.
-    :param status_attribute: attribute that holds a status of HTTP, whose 5xx are failures.
-    :param since: by an instance's name, from when on all of its points were read, in seconds since 1970: what began
-        before that was partly missed.
-    """
-    series: dict[tuple[Any, ...], dict[float, Raw]] = {}
-    for one in raw:
-        series.setdefault((one.instance, one.name, one.attributes, one.kind), {})[one.at] = one
-    for points in series.values():
-        before: Raw | None = None
-        for at in sorted(points):
-            one = points[at]
-            value = _grown(one, before, since(one.instance)) if one.kind == "cumulative" else one.value
-            before = one
-            if value is None:
-                continue
-            attributes = dict(one.attributes)
-            status = attributes.get(status_attribute)
-            failed = math.nan
-            if isinstance(value, Distribution) and status is not None:
-                failed = value.count if status.startswith("5") else 0.0
-            group = attributes.get(group_by, "") if group_by else ""
-            yield Point(one.instance, one.name, one.at, value, one.kind == "level", group, failed, one.unit)
-
-
-def _grown(now: Raw, before: Raw | None, since: float) -> float | Distribution | None:
-    """By how much something has grown; None where nobody knows."""
-    value = now.value
-    if before is None:
-        return value if now.started and now.started >= since else None
-    began_again = now.started > before.at or (now.started > before.started > 0)
-    earlier = before.value
-    if isinstance(value, Distribution) and isinstance(earlier, Distribution):
-        return value if began_again else value.less(earlier)
-    if isinstance(value, Distribution) or isinstance(earlier, Distribution):
-        return None
-    return value if began_again or value < earlier else value - earlier
 
 
 def _of(given: Any, name: str) -> Any:

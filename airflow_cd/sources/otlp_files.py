@@ -13,7 +13,7 @@ from airflow_cd.sources.absence import unknown_instances
 from airflow_cd.sources.buckets import Buckets, utc_now
 from airflow_cd.sources.distributions import Distribution
 from airflow_cd.sources.file_paths import FilePaths, named
-from airflow_cd.sources.otlp import OtlpStamps, Raw, happened, raw_points
+from airflow_cd.sources.otlp import OtlpStamps, Raw, raw_points
 from airflow_cd.sources.specification import mistakes_of_durations, mistakes_of_texts, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
@@ -83,6 +83,7 @@ class OtlpFileMetrics:
         """
         from airflow_cd.sources.frames import spread_metric_frame
         from airflow_cd.sources.metric_files import Point, chosen, gathered, require, written
+        from airflow_cd.sources.otlp_series import happened
 
         refuse(self.mistakes())
         now = utc_now()
@@ -102,11 +103,12 @@ class OtlpFileMetrics:
             if unread:
                 warnings.append(f"{unread} lines are no batches of metrics in OTLP's JSON.")
             began = wider.since.timestamp()
-            points = found.whole(
-                happened(raw, self.group_by, self.status_attribute, lambda name: max(began, found.missing_until(name))),
-                buckets,
-                since_the_one_before=any(one.kind == "cumulative" for one in raw),
+            told = happened(
+                raw, self.group_by, self.status_attribute, lambda name: max(began, found.missing_until(name))
             )
+            warnings += _of_several(told.shared, metrics, names)
+            counted = any(one.kind == "cumulative" for one in raw)
+            points = found.whole(told.points, buckets, since_the_one_before=counted)
         self._require_status(raw, metrics, names)
         rows, known, notes = gathered(points, metrics, buckets, names)
         warnings += notes
@@ -175,3 +177,12 @@ class OtlpFileMetrics:
             yield from unknown_instances(silent, known, f"the attribute {self.instance_attribute}")
         else:
             yield f"No point has the attribute {self.instance_attribute}: name the one that holds the instances' names."
+
+
+def _of_several(shared: Sequence[tuple[str, str]], metrics: Collection[str], names: Collection[str]) -> Iterator[str]:
+    for metric in sorted({metric for instance, metric in shared if metric in metrics and instance in names}):
+        whose = [instance for instance, name in shared if name == metric and instance in names]
+        yield (
+            f"{metric} of {', '.join(whose[:_LISTED])} was left out: several processes write it, and nothing tells their "
+            "points apart. Give each a service.instance.id or process.pid in its resource."
+        )

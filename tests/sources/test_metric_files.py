@@ -15,7 +15,7 @@ import pytest
 from airflow_cd.errors import SourceQueryRejected, SourceUnavailable
 from airflow_cd.sources import OtlpFileMetrics, StatsdFileMetrics, file_reading
 from airflow_cd.sources.contract import MetricSourceContract
-from airflow_cd.verification.samples import Metric, Window
+from airflow_cd.verification.samples import Metric, MetricSample, Window
 from tests.sources.test_file_logs import NOW, written
 
 END = NOW.replace(second=0) - dt.timedelta(minutes=3)
@@ -40,10 +40,11 @@ def point(end: float, *, start: dt.datetime = STARTED, status: str = "", **value
     return {"attributes": attributes, **times, **value}
 
 
-def batch(instance: str, *metrics: dict[str, Any]) -> str:
+def batch(instance: str, *metrics: dict[str, Any], scope_name: str = "shop", **resource: str) -> str:
     """A line as the file exporter writes it."""
-    attributes = [{"key": "service.instance.id", "value": {"stringValue": instance}}]
-    scope = {"scope": {"name": "shop"}, "metrics": list(metrics)}
+    named = {"service.instance.id": instance, **resource}
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in named.items()]
+    scope = {"scope": {"name": scope_name}, "metrics": list(metrics)}
     return json.dumps({"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [scope]}]})
 
 
@@ -218,6 +219,84 @@ class TestOtlp:
         assert "1 lines are no batches" in warnings[0]
         assert "No point has the attribute host.name" in warnings[1]
         assert "Nothing is known of b" in OtlpFileMetrics(source.paths, "orders").read(WINDOW, ["b"]).warnings[1]
+
+
+def total(end: float, value: int, *, start: dt.datetime = STARTED) -> dict[str, Any]:
+    """Orders since a start, as one process counts them."""
+    return instrument("orders", "sum", point(end, start=start, asInt=value), aggregationTemporality=2, isMonotonic=True)
+
+
+def orders(path: Path, *lines: str) -> MetricSample:
+    written(path / "m.json", *lines)
+    return OtlpFileMetrics(f"{path}/m.json", {"orders": Metric("orders", "count")}).read(WINDOW, ["a", "b"])
+
+
+class TestWritersOfOneInstance:
+    """Processes, services and libraries of one instance count each for themselves."""
+
+    EVERY = range(-120, 481, 30)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"process.pid": "7"}, {"process.pid": "8"}),
+            ({"service.name": "shop"}, {"service.name": "billing"}),
+            ({"scope_name": "otelhttp"}, {"scope_name": "otelgin"}),
+        ],
+    )
+    def test_they_are_added_up(self, tmp_path, one, other):
+        lines = [
+            batch("a", total(end + later, start + end // 30), **who)
+            for end in self.EVERY
+            for later, start, who in ((0, 1000, one), (4, 50, other))
+        ]
+        sample = orders(tmp_path, *lines)
+        assert set(sample.frame["value"]) == {4.0}
+        assert len(sample.frame) == 8
+
+    def test_processes_that_started_at_other_times(self, tmp_path):
+        later = STARTED + dt.timedelta(seconds=3)
+        lines = [
+            batch("a", total(end + start.second % 2, first + end // 30, start=start))
+            for end in self.EVERY
+            for first, start in ((1000, STARTED), (50, later))
+        ]
+        assert set(orders(tmp_path, *lines).frame["value"]) == {4.0}
+
+    def test_a_resource_that_is_known_better_later_is_still_the_same(self, tmp_path):
+        started = at(10)
+        lines = [batch("a", total(end, end, start=started)) for end in range(30, 120, 30)]
+        lines += [batch("a", total(end, end, start=started), **{"k8s.pod.uid": "u"}) for end in range(120, 241, 30)]
+        assert orders(tmp_path, *lines).frame["value"].sum() == 240.0
+
+    @pytest.mark.parametrize("start", [STARTED, dt.datetime.fromtimestamp(0, dt.timezone.utc)])
+    @pytest.mark.parametrize("firsts", [(1000, 50), (1000, 50, 300)])
+    @pytest.mark.parametrize("apart", [0, 4])
+    def test_those_that_nothing_tells_apart_are_left_out_and_named(self, tmp_path, firsts, start, apart):
+        lines = [
+            batch("a", total(end + apart * number, first + end // 30, start=start))
+            for end in self.EVERY
+            for number, first in enumerate(firsts)
+        ]
+        lines += [batch("b", total(end, 7 + end // 30)) for end in self.EVERY]
+        sample = orders(tmp_path, *lines)
+        assert set(sample.frame["instance"]) == {"b"}
+        assert "orders of a was left out: several processes write it" in sample.warnings[0]
+
+    def test_a_count_that_falls_now_and_then_begins_again(self, tmp_path):
+        never = dt.datetime.fromtimestamp(0, dt.timezone.utc)
+        lines = [batch("a", total(end, 10 * (end % 240 // 30 + 1), start=never)) for end in self.EVERY]
+        assert set(orders(tmp_path, *lines).frame["value"]) == {20.0}
+
+    @pytest.mark.parametrize("temporality", [1, 2])
+    def test_points_without_a_sum_that_stand_there_twice(self, tmp_path, temporality):
+        lines = []
+        for number, end in enumerate((30, 90)):
+            one = {key: value for key, value in histogram(end, 10 + 10 * number).items() if key != "sum"}
+            lines += [batch("a", instrument(LATENCY, "histogram", one, aggregationTemporality=temporality))] * 2
+        sample = otlp(tmp_path / "m.json", *lines).read(WINDOW, ["a"])
+        counts = list(sample.frame.loc[sample.frame["metric"] == "response_time.p95", "count"])
+        assert counts == ([10.0, 20.0] if temporality == 1 else [10.0])
 
 
 def flush(second: float, counters: str, timers: str = "{}", timer_data: str = "{}") -> str:
