@@ -88,11 +88,13 @@ class FilePaths:
         """
         found: dict[str, list[Path]] = {name: [] for name in names}
         owners: dict[Path, str] = {}
+        same: dict[object, tuple[str, Path]] = {}
         for name in sorted(found, key=len, reverse=True):
             for path in self.files(self.pattern(name)):
                 owner = owners.setdefault(path, name)
                 if owner == name:
                     found[name].append(path)
+                    self._refuse_same(same.setdefault(identity_of(path), (name, path)), (name, path))
                 elif isinstance(self.paths, Mapping) or len(owner) == len(name):
                     raise SourceQueryRejected(
                         f"{self.source}: {path} fits the patterns of both {owner} and {name}: whose file is it?",
@@ -100,6 +102,15 @@ class FilePaths:
                         next_step="Give patterns by the names of instances that share no file: {name: pattern}.",
                     )
         return found
+
+    def _refuse_same(self, one: tuple[str, Path], other: tuple[str, Path]) -> None:
+        """Refuse a file that stands under the names of two instances, by a link."""
+        if one[0] != other[0] and identity_of(one[1]) is not None:
+            raise SourceQueryRejected(
+                f"{self.source}: {one[1]} of {one[0]} and {other[1]} of {other[0]} are the same file: whose is it?",
+                instances=(one[0], other[0]),
+                next_step="Remove the link, or give patterns by the names of instances that share no file.",
+            )
 
     def instances(self) -> list[str]:
         """Names of the instances that have files."""
@@ -135,6 +146,19 @@ class FilePaths:
 
     def _patterns(self) -> list[str]:
         return [*self.paths.values()] if isinstance(self.paths, Mapping) else [self.paths.replace(INSTANCE, "*")]
+
+
+def identity_of(path: Path, status: os.stat_result | None = None) -> object:
+    """What is the same of all names of one file; None where it is gone, or its file system does not tell.
+
+    :param path: one of its names.
+    :param status: of it, where it was looked at before; None by default.
+    """
+    try:
+        status = status or path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _folder(pattern: str) -> Path:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from airflow_cd.sources.log_files import DISORDER, LogFile, Portion, files_of, hours_off, portions_of
+from airflow_cd.sources.log_files import DISORDER, Portion, hours_off, portions_of
+from airflow_cd.sources.log_listing import LogFile, files_of
 from airflow_cd.sources.stamps import Stamps
 from airflow_cd.verification.samples import Window
 
@@ -27,6 +28,7 @@ class Lines:
     :param cut: whether there was more than is read at a time.
     :param whole_until: where it is cut, up to when all lines are there; None where that is not known.
     :param missing_until: where the oldest were left out, the time up to which lines may be missing; None by default.
+    :param damaged: files that are damaged or were cut off, of which what there is was read.
     :param off: by log, hours by which stamps without a zone differ from when a file was written; only where they do.
     """
 
@@ -35,7 +37,13 @@ class Lines:
     cut: bool = False
     whole_until: datetime | None = None
     missing_until: datetime | None = None
+    damaged: list[Path] = field(default_factory=list)
     off: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def damage(self) -> list[str]:
+        """What is said of files that are damaged, a sentence each."""
+        return [f"{path} is damaged or was cut off: only what there is of it was read." for path in self.damaged]
 
 
 def lines_of(
@@ -72,6 +80,7 @@ def lines_of(
             rows.extend((moment, name, text) for moment, text in portion.rows)
             taken += portion.size
             fruitful |= {number} if portion.rows else set()
+            found.damaged += [files[number][1].path] if portion.is_cut else []
             found.unread.update({name: portion.unread} if portion.unread else {})
             while newest and taken > most and rows:
                 moment, _, text = rows.popleft()

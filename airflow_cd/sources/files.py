@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from airflow_cd.durations import DurationField
 from airflow_cd.errors import SourceQueryRejected
 from airflow_cd.sources.buckets import utc_now
-from airflow_cd.sources.file_paths import FilePaths, named, reading
+from airflow_cd.sources.file_paths import FilePaths, identity_of, named, reading
 from airflow_cd.sources.specification import mistakes_of_durations, refuse
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import LogSample, Window
@@ -94,7 +94,8 @@ class FileLogs:
             warnings.append(f"There are more than {self.most_bytes:,} bytes; the newest were left out.")
         for instance, unread in sorted(found.unread.items()):
             warnings.append(f"{unread} lines of {instance} state no time, nor does one before them.")
-        truncated = found.cut or bool(found.unread)
+        warnings += found.damage
+        truncated = found.cut or bool(found.unread or found.damaged)
         if instances and not any(files.values()):
             self._files.require_any()
         unassigned = 0
@@ -133,11 +134,11 @@ class FileLogs:
         if isinstance(self.paths, Mapping):
             return {}
         found = {}
-        taken = {path for paths in known.values() for path in paths}
+        taken = {one for paths in known.values() for path in paths if (one := identity_of(path)) is not None}
         for name in [one for one in self._files.instances() if one not in known][:_OTHERS]:
             pattern = self._files.pattern(name)
             with reading(pattern), contextlib.suppress(PermissionError, FileNotFoundError):
-                files = [path for path in self._files.files(pattern) if path not in taken]
+                files = [path for path in self._files.files(pattern) if identity_of(path) not in taken]
                 if sum(one.stat().st_size for one in files) <= _SMALL:
                     found[name] = len(lines_of({name: files}, window, clock, now).rows)
         return {name: number for name, number in found.items() if number}

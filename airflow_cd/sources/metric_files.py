@@ -113,6 +113,7 @@ def written(paths: FilePaths, names: Sequence[str], window: Window, stamps: Stam
             continue
         with reading(pattern):
             lines = lines_of({name: files}, wider, stamps, now, newest=True)
+        found.warnings += lines.damage
         if lines.missing_until is not None:
             found.missing[name] = lines.missing_until.timestamp()
         found.lines[name] = [(moment, text) for moment, _, text in lines.rows]

@@ -183,6 +183,6 @@ def _of_several(shared: Sequence[tuple[str, str]], metrics: Collection[str], nam
     for metric in sorted({metric for instance, metric in shared if metric in metrics and instance in names}):
         whose = [instance for instance, name in shared if name == metric and instance in names]
         yield (
-            f"{metric} of {', '.join(whose[:_LISTED])} was left out: several processes write it, and nothing tells their "
-            "points apart. Give each a service.instance.id or process.pid in its resource."
+            f"{metric} of {', '.join(whose[:_LISTED])} was left out: several processes write it, and nothing tells "
+            "their points apart. Give each a service.instance.id or process.pid in its resource."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -15,3 +16,12 @@ class Stamps(Protocol):
         :param line: as it stands in the file.
         """
         ...
+
+
+def times(lines: Iterable[bytes], stamps: Stamps) -> Iterator[datetime]:
+    """The times of lines that state one.
+
+    :param lines: as they stand in a file.
+    :param stamps: read their times.
+    """
+    return filter(None, (stamps.of(line.decode("utf-8", "replace")) for line in lines))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import datetime as dt
 import gzip
+import lzma
 import os
 import shutil
 from pathlib import Path
@@ -129,6 +130,91 @@ def test_a_file_counts_once_while_half_of_it_is_compressed(tmp_path):
         assert messages(source) == lines
     (tmp_path / "a.log.1").unlink()
     assert messages(source) == lines
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_file_counts_once_under_all_of_its_names(tmp_path, link):
+    lines = [line(second) for second in range(5)]
+    written(tmp_path / "a" / "shop.log", *lines)
+    link(tmp_path / "a" / "shop.log", tmp_path / "a" / "latest.log")
+    assert messages(FileLogs(f"{tmp_path}/{{instance}}/*")) == lines
+    sample = FileLogs(f"{tmp_path}/a/{{instance}}.log").read(WINDOW, ["shop"])
+    assert list(sample.frame["message"]) == lines
+    assert sample.unassigned == 0
+
+
+def test_a_file_that_two_instances_have_is_nobodys(tmp_path):
+    written(tmp_path / "web-1" / "app.log", line(1))
+    (tmp_path / "web-2").symlink_to("web-1")
+    with pytest.raises(
+        SourceQueryRejected, match=r"web-1/app\.log of web-1 and .*web-2/app\.log of web-2 are the same"
+    ):
+        FileLogs(f"{tmp_path}/{{instance}}/app.log").read(WINDOW, ["web-1", "web-2"])
+
+
+class TestDamage:
+    """A rotated file that is empty, half written or cut off stops nothing, and what is lost with it is said."""
+
+    NOISE = tuple(line(second / 10, f"INFO {os.urandom(100).hex()}") for second in range(1000))
+
+    def test_an_empty_log_that_was_compressed(self, tmp_path):
+        written(tmp_path / "a.log", line(1))
+        (tmp_path / "a.log.1.gz").write_bytes(gzip.compress(b""))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log*").read(WINDOW, ["a"])
+        assert list(sample.frame["message"]) == [line(1)]
+        assert (sample.truncated, sample.warnings) == (False, ())
+
+    def test_one_that_is_older_than_the_window_is_not_looked_at(self, tmp_path):
+        written(tmp_path / "a.log", "  going on", line(1))
+        packed = written(tmp_path / "a.log.9.gz", "")
+        packed.write_bytes(gzip.compress(b"x y z\n" * 50)[:15])
+        os.utime(packed, (0, BEGIN.timestamp() - 86400))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log*").read(WINDOW, ["a"])
+        assert list(sample.frame["message"]) == [line(1)]
+        assert sample.warnings == ("1 lines of a state no time, nor does one before them.",)
+
+    @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.99])
+    @pytest.mark.parametrize("age", [0, 86400])
+    def test_one_that_is_being_compressed_stands_beside_its_original(self, tmp_path, share, age):
+        written(tmp_path / "a.log", line(200))
+        written(tmp_path / "a.log.1", *self.NOISE, modified=NOW - dt.timedelta(seconds=age))
+        packed = gzip.compress((tmp_path / "a.log.1").read_bytes())
+        (tmp_path / "a.log.1.gz").write_bytes(packed[: max(5, round(share * len(packed)))])
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log*").read(WINDOW, ["a"])
+        assert list(sample.frame["message"]) == [*(() if age else self.NOISE), line(200)]
+        assert (sample.truncated, sample.warnings) == (False, ())
+
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    def test_of_one_that_was_cut_off_what_there_is_is_read(self, tmp_path, pack):
+        written(tmp_path / "a.log", line(200))
+        packed = pack("\n".join(self.NOISE).encode() * (20 if pack is bz2.compress else 1))
+        (tmp_path / "a.log.1.packed").write_bytes(packed[: len(packed) * 9 // 10])
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log*").read(WINDOW, ["a"])
+        assert len(sample.frame) > len(self.NOISE) / 2
+        assert sample.frame["message"].iloc[-1] == line(200)
+        assert sample.truncated
+        assert sample.warnings == (
+            f"{tmp_path}/a.log.1.packed is damaged or was cut off: only what there is of it was read.",
+        )
+
+
+@pytest.mark.parametrize("zeros", [3000, 200_000])
+@pytest.mark.parametrize("packed", [False, True])
+def test_zeros_that_truncating_has_left_are_no_line(tmp_path, zeros, packed):
+    lines = [line(second) for second in range(5)]
+    content = b"\0" * zeros + "\n".join(lines).encode() + b"\n"
+    (tmp_path / "a.log").write_bytes(gzip.compress(content) if packed else content)
+    sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+    assert list(sample.frame["message"]) == lines
+    assert (sample.truncated, sample.warnings) == (False, ())
+
+
+def test_a_hole_is_no_line_however_large(tmp_path):
+    lines = [line(second) for second in range(5)]
+    with (tmp_path / "a.log").open("wb") as file:
+        file.seek(1 << 36)
+        file.write("\n".join(lines).encode() + b"\n")
+    assert messages(FileLogs(f"{tmp_path}/{{instance}}.log")) == lines
 
 
 def test_equal_lines_of_one_moment_keep_their_number(tmp_path):

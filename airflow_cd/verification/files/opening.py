@@ -31,6 +31,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08"))
 _ZSTANDARD = ("compression.zstd", "backports.zstd", "zstandard")
 
 Progress = Callable[[int], None]
+Damage = Callable[[VerificationError], None]
 
 
 @dataclass
@@ -105,25 +106,27 @@ def size_of(path: str) -> int | None:
 
 
 @contextmanager
-def opened(path: str, progress: Progress | None = None) -> Iterator[BinaryIO]:
+def opened(path: str, progress: Progress | None = None, damage: Damage | None = None) -> Iterator[BinaryIO]:
     """The content of a file, decompressed, without a byte order mark; UTF-16 with its mark becomes UTF-8.
 
     What it is compressed with is recognized by its first bytes, whatever its name is.
 
     :param path: of the file; ``-`` is standard input.
     :param progress: called with the number of bytes of each read, as they lie on the disk.
+    :param damage: called once, with what is wrong, where what is compressed ends in the middle; then what there is of
+        it is all that is read. With it, a file that is empty is no error either. None by default.
     :raises airflow_cd.errors.VerificationError: it cannot be read, is empty, or ends in the middle; also while it is
         being read.
     """
     try:
         with _raw(path) as file:
             counted = io.BufferedReader(_Counted(file, progress or (lambda more: None)), _BUFFER)
-            with _decompressed(path, counted) as stream:
+            with _decompressed(path, counted, damage) as stream:
                 yield _as_utf8(stream)
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
     except Exception as error:
-        if type(error).__name__ in ("LZMAError", "ZstdError"):  # of modules that may not be there
+        if _is_damage(error):
             raise _damaged(path, error) from error
         raise
 
@@ -227,9 +230,9 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def _decompressed(path: str, stream: Any) -> Iterator[Any]:
+def _decompressed(path: str, stream: Any, damage: Damage | None) -> Iterator[Any]:
     head = stream.peek(HEAD)
-    if not head:
+    if not head and damage is None:
         raise VerificationError(
             f"{named(path)} is empty.",
             next_step="Check how it was written; leave it out if there really was nothing to write.",
@@ -239,10 +242,34 @@ def _decompressed(path: str, stream: Any) -> Iterator[Any]:
         yield stream
         return
     with _decompressor(kind, path, stream) as unpacked:
-        buffered = io.BufferedReader(unpacked, _BUFFER)
-        if not buffered.peek(1):
+        buffered = io.BufferedReader(unpacked if damage is None else _Remains(path, unpacked, damage), _BUFFER)
+        if not buffered.peek(1) and damage is None:
             raise VerificationError(f"{named(path)} is empty once decompressed.", next_step="Check how it was written.")
         yield buffered
+
+
+class _Remains(io.RawIOBase):
+    """What there is of a stream that may end in the middle."""
+
+    def __init__(self, path: str, stream: Any, damage: Damage) -> None:
+        self._path, self._stream, self._damage = path, stream, damage
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            # What asks for more than one read would lose all of them to an error of the last.
+            found = b"" if self._ended else self._stream.read1(len(buffer))
+        except Exception as error:
+            if not _is_damage(error):
+                raise
+            self._ended = True
+            self._damage(_damaged(self._path, error))
+            return 0
+        buffer[: len(found)] = found
+        return len(found)
 
 
 def _decompressor(kind: str, path: str, stream: BinaryIO) -> Any:
@@ -314,11 +341,16 @@ def _unreadable(path: str, error: BaseException) -> VerificationError:
             f"{named(path)} is a link that leads back to itself.",
             next_step="Name the file that it should lead to.",
         )
-    if isinstance(error, EOFError) or type(error).__name__ == "BadGzipFile" or isinstance(error, zlib.error):
-        return _damaged(path, error)
-    if isinstance(error, OSError) and error.strerror is None:  # bz2 says "Invalid data stream" so
+    if _is_damage(error):
         return _damaged(path, error)
     return VerificationError(f"{named(path)} cannot be read: {error}.", next_step="Check the file and try again.")
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Whether something is wrong with what a file holds, by the errors of modules that may not be there, too."""
+    if isinstance(error, (EOFError, zlib.error)) or type(error).__name__ in ("BadGzipFile", "LZMAError", "ZstdError"):
+        return True
+    return isinstance(error, OSError) and error.strerror is None  # bz2 says "Invalid data stream" so
 
 
 def _damaged(path: str, error: BaseException) -> VerificationError:

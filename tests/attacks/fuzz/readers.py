@@ -24,8 +24,9 @@ from airflow_cd.secret_values.sealing import Sealer
 from airflow_cd.sources.buckets import Buckets
 from airflow_cd.sources.cloud_watch_streams import Streams
 from airflow_cd.sources.metric_files import Point, gathered
-from airflow_cd.sources.otlp import OtlpStamps, happened
+from airflow_cd.sources.otlp import OtlpStamps
 from airflow_cd.sources.otlp_files import OtlpFileMetrics
+from airflow_cd.sources.otlp_series import happened
 from airflow_cd.sources.statsd import StatsdStamps, parsed
 from airflow_cd.targets.aws_lambda.alias import own_description
 from airflow_cd.targets.aws_lambda.variables import RELEASE, configuration_of, given_of, own_of
@@ -123,7 +124,7 @@ def _otlp(content: Any) -> None:
     line = json.dumps(content)
     OtlpStamps().of(line)
     raw, _ = source._parsed({"": [(datetime(2026, 11, 28, 8, tzinfo=timezone.utc), line)]})
-    _gather(list(happened(raw, "", "status", lambda _: 0.0)))
+    _gather(happened(raw, "", "status", lambda _: 0.0).points)
 
 
 def _gather(points: Sequence[Point]) -> None:
