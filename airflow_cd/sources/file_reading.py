@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from airflow_cd.sources.log_files import DISORDER, Portion, hours_off, portions_of
-from airflow_cd.sources.log_listing import LogFile, files_of
+from airflow_cd.sources.log_listing import files_of
 from airflow_cd.sources.stamps import Stamps
 from airflow_cd.verification.samples import Window
 
@@ -29,7 +29,8 @@ class Lines:
     :param whole_until: where it is cut, up to when all lines are there; None where that is not known.
     :param missing_until: where the oldest were left out, the time up to which lines may be missing; None by default.
     :param damaged: files that are damaged or were cut off, of which what there is was read.
-    :param off: by log, hours by which stamps without a zone differ from when a file was written; only where they do.
+    :param off: by log, hours by which stamps differ from when a file was written, as they do in another time zone;
+        only where they do. Those that are behind may also be of a log that is quiet.
     """
 
     rows: list[tuple[datetime, str, str]] = field(default_factory=list)
@@ -96,7 +97,9 @@ def lines_of(
         (row for row in rows if row[0] < until and (after is None or row[0] > after)), key=lambda row: row[0]
     )
     if not found.cut:
-        found.off = dict(_off((files[number] for number in range(len(files)) if number not in fruitful), clock))
+        for number, (name, file) in enumerate(files):
+            if off := hours_off(file, window, clock, is_fruitful=number in fruitful):
+                found.off[name] = max(off, found.off.get(name, off))
     return found
 
 
@@ -141,9 +144,3 @@ class _Merged:
 
 def _after(window: Window, moment: datetime) -> datetime | None:
     return moment if moment > window.since else None
-
-
-def _off(files: Iterable[tuple[str, LogFile]], clock: Stamps) -> Iterator[tuple[str, float]]:
-    for name, file in files:
-        if off := hours_off(file, clock):
-            yield name, off

@@ -86,9 +86,13 @@ class FileLogs:
         warnings = [f"No file matches {patterns[name] or name}." for name, paths in files.items() if not paths]
         with reading(", ".join(pattern for name, pattern in patterns.items() if files[name])):
             found = lines_of(files, window, clock, now, most=self.most_bytes)
-        if found.off:
-            instance, hours = next(iter(found.off.items()))
-            raise self._another_zone(patterns[instance], hours)
+        for instance, hours in found.off.items():
+            if hours > 0:
+                raise self._another_zone(patterns[instance], hours)
+            warnings.append(
+                f"The newest time in {patterns[instance]} lies {-hours:g} h before when it was written: where that log "
+                f"is not quiet, its stamps are not of {self.zone}; then name their time zone as zone."
+            )
         rows = [(moment, instance, text, "", moment) for moment, instance, text in found.rows]
         if found.cut and found.whole_until is None:
             warnings.append(f"There are more than {self.most_bytes:,} bytes; the newest were left out.")
@@ -148,10 +152,9 @@ class FileLogs:
         return FilePaths(self.name, self.paths)
 
     def _another_zone(self, pattern: str, hours: float) -> SourceQueryRejected:
-        side = "after" if hours > 0 else "before"
         return SourceQueryRejected(
-            f"the newest time in {pattern} lies {abs(hours):g} h {side} when it was written: its stamps are not "
-            f"of {self.zone}.",
+            f"the newest time in {pattern} lies {hours:g} h after when it was written: its stamps are not of "
+            f"{self.zone}.",
             next_step="Name their time zone, FileLogs(..., zone='Europe/Berlin').",
         )
 

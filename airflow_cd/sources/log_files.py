@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import BinaryIO
 
 from airflow_cd.errors import VerificationError
@@ -21,7 +21,8 @@ _BLOCK = 1 << 20  # bytes between the places at which a window is looked for
 _PORTION = 1 << 16  # bytes of the lines that are read at a time
 _LATER_HOUR, _FARTHEST_ZONE = timedelta(hours=1), timedelta(hours=14)  # by which a file's stamps may differ
 _SETTLED = timedelta(seconds=1)  # after which a last line without its end is taken to be whole
-_HALF_HOUR, _NEAR = 1800.0, 120.0
+_HALF_HOUR, _FARTHEST = timedelta(minutes=30), 28
+_NEAR, _AT_ONCE = timedelta(minutes=2), timedelta(seconds=10)  # how long after its stamp a line may be written
 _LOOKED_AT = 50  # lines in which stamps are looked for
 
 
@@ -63,7 +64,7 @@ def _portions(
     stream: BinaryIO, file: LogFile, window: Window, clock: Stamps, *, settled: bool
 ) -> Generator[Portion, None, bool]:
     """As of :func:`portions_of`; whether what follows is of a later time."""
-    early, late = window.since - DISORDER, window.until + DISORDER
+    early, late = clock.certain(window.since - DISORDER), window.until + DISORDER
     # What a text tells of another time is no stamp, wherever it stands in a trace.
     least = file.usual - _LATER_HOUR - DISORDER if file.usual is not None else None
     most = file.modified + _FARTHEST_ZONE
@@ -74,6 +75,7 @@ def _portions(
         stream.seek(start)
     if start == file.first and _goes_on(file, clock):
         moment = _end_before(file, clock)
+    ordered = clock.in_order(second=start == file.first and _begins_second(file, clock))
     for lines in _whole_lines(stream, settled=settled):
         if file.decoded and (newest := _all_before(lines, early, clock)) is not None:
             moment = newest
@@ -83,7 +85,7 @@ def _portions(
         size = unread = 0
         for line in lines:
             text = line.decode("utf-8", "replace")
-            stamp = clock.of(text)
+            stamp = ordered.of(text)
             if stamp is not None and (least is None or least <= stamp) and stamp <= most:
                 stamps.append(stamp)
                 moment = stamp
@@ -99,20 +101,31 @@ def _portions(
     return False
 
 
-def hours_off(file: LogFile, clock: Stamps) -> float:
-    """By how many half hours the newest stamp of a file differs from when it was written; 0 where it does not.
+def hours_off(file: LogFile, window: Window, clock: Stamps, *, is_fruitful: bool) -> float:
+    """By how many half hours the newest stamp of a file differs from when it was written; 0 where nothing shows it.
 
-    :param file: in which no line of the window was found.
+    :param file: that was read.
+    :param window: for which.
     :param clock: reads the times of lines.
+    :param is_fruitful: whether lines of the window were found in it, which may be those of another hour.
     :raises OSError: it cannot be read.
     """
-    newest = None if file.decoded else _last_time(file, clock)
-    if newest is None:
+    if file.decoded or file.modified < window.since:
         return 0.0
-    seconds = (newest - file.modified).total_seconds()
-    halves = round(seconds / _HALF_HOUR)
-    near = abs(seconds - halves * _HALF_HOUR) <= _NEAR
-    return halves / 2 if halves and near and abs(halves) <= 28 else 0.0
+    newest = _last_times(file, clock)
+    if len(newest) < (AGREEING if is_fruitful else 1):
+        return 0.0
+    off = newest[0] - file.modified
+    halves = round(off / _HALF_HOUR)
+    remaining = abs(off - halves * _HALF_HOUR)
+    if not halves or abs(halves) > _FARTHEST:
+        return 0.0
+    if halves > 0:
+        # A text may tell of a time to come.
+        agree = all(stamp > file.modified + _HALF_HOUR / 2 for stamp in newest)
+        return halves / 2 if remaining <= _NEAR and agree else 0.0
+    # What is behind may be quiet, and written to by a line without a time.
+    return halves / 2 if remaining <= _AT_ONCE and not is_fruitful else 0.0
 
 
 def _start(stream: BinaryIO, file: LogFile, early: datetime, clock: Stamps) -> int:
@@ -152,13 +165,45 @@ def _end_before(file: LogFile, clock: Stamps) -> datetime | None:
 
 def _last_time(file: LogFile, clock: Stamps) -> datetime | None:
     """The time of its last line that states one."""
+    return next(iter(_last_times(file, clock)), None)
+
+
+def _last_times(file: LogFile, clock: Stamps) -> list[datetime]:
+    """The times of its last lines that state one, the last one first: of two that a clock shows as one the likely."""
+    ends: list[bytes] = []
     with content(file, lambda _: None) as stream:
         if not file.decoded:
-            stream.seek(max(0, file.size - _PORTION))
-        newest = None
+            stream.seek(max(file.first, file.size - _PORTION))
         for lines in _whole_lines(stream, settled=True):
-            newest = next(times(lines[::-1], clock), newest)
-    return newest
+            if next(times(lines[::-1], clock), None) is not None:
+                ends = lines[::-1]
+    readings = [[*islice(times(ends, one), AGREEING)] for one in (clock, clock.in_order(second=True))]
+    return min(readings, key=lambda found: abs(found[0] - file.modified) if found else timedelta(0))
+
+
+def _begins_second(file: LogFile, clock: Stamps) -> bool:
+    """Whether its first line is of an hour that a clock shows twice, and of the second time."""
+    head = file.head.split(b"\n")
+    first, second = (next(times(head, one), None) for one in (clock, clock.in_order(second=True)))
+    if first is None or second is None or first == second:
+        return False
+    set_back, last = second - first, first
+    in_order, later = clock.in_order(second=False), clock.in_order(second=True)
+    with content(file, lambda _: None) as stream:
+        if not file.decoded:
+            stream.seek(file.first)
+        for line in chain.from_iterable(_whole_lines(stream, settled=True)):
+            text = line.decode("utf-8", "replace")
+            shown = clock.of(text)
+            if in_order.of(text) != shown:
+                return False  # the clock is set back in this file
+            if shown is None:
+                continue
+            if later.of(text) != shown:
+                last = shown
+            elif timedelta(0) <= shown - last - set_back <= _LATER_HOUR:
+                return True  # with no hour between them
+    return abs(last + set_back - file.modified) < abs(last - file.modified)
 
 
 def _all_before(lines: Sequence[bytes], early: datetime, clock: Stamps) -> datetime | None:

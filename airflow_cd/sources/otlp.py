@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from airflow_cd.sources.distributions import Distribution, explicit, exponential
+from airflow_cd.sources.stamps import Stamps
 
 _TIME = re.compile(r'"(?:timeUnixNano|time_unix_nano)":\s*"?(\d{16,20})')
 _NO_VALUE = 1  # the flag of a point that only says that a series is over
@@ -24,7 +25,7 @@ _SECOND = 1e9
 Kind = Literal["level", "delta", "cumulative"]
 
 
-class OtlpStamps:
+class OtlpStamps(Stamps):
     """The newest time that a batch states."""
 
     def of(self, line: str) -> datetime | None:

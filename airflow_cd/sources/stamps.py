@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Protocol
 
 
-class Stamps(Protocol):
+class Stamps(ABC):
     """Tells when a line was written."""
 
+    @abstractmethod
     def of(self, line: str) -> datetime | None:
         """When; None where it does not say.
 
         :param line: as it stands in the file.
         """
-        ...
+
+    def in_order(self, *, second: bool) -> Stamps:
+        """What reads the lines of one file in their order, which tells apart what a clock that is set back shows twice.
+
+        :param second: whether the first of them is already of the second time.
+        """
+        return self
+
+    def certain(self, moment: datetime) -> datetime:
+        """The latest time, not after another one, that no clock shows twice.
+
+        :param moment: the other one.
+        """
+        return moment
 
 
 def times(lines: Iterable[bytes], stamps: Stamps) -> Iterator[datetime]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_cd.sources.distributions import Distribution
 from airflow_cd.sources.metric_files import Point
+from airflow_cd.sources.stamps import Stamps
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _FLUSH = re.compile(
@@ -37,7 +38,7 @@ _COUNTS, _LEVELS = ("c", "count"), ("g", "gauge")
 _CUT = "..."  # in the place of values that are not shown
 
 
-class StatsdStamps:
+class StatsdStamps(Stamps):
     """The times of lines and of flushes; a line inside of a flush has none of its own."""
 
     def of(self, line: str) -> datetime | None:

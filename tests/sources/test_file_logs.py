@@ -278,6 +278,29 @@ class TestTimes:
         with pytest.raises(SourceQueryRejected, match=r"lies 9 h after when it was written.*not of UTC.*zone="):
             FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
 
+    def test_a_zone_that_is_not_said_is_noticed_where_the_hour_before_has_lines(self, tmp_path):
+        written(tmp_path / "a.log", *(line(second) for second in range(-3600, 3600, 10)), modified=at(0))
+        with pytest.raises(SourceQueryRejected, match=r"lies 1 h after when it was written"):
+            FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        ahead = [f"token until {at(3600 + second):%Y-%m-%d %H:%M:%S}" for second in range(2)]
+        written(tmp_path / "a.log", line(0), *ahead, modified=at(0))
+        assert messages(FileLogs(f"{tmp_path}/{{instance}}.log")) == [line(0)]
+
+    @pytest.mark.parametrize(("behind", "said"), [(30, True), (61, False), (60, True)])
+    def test_a_quiet_log_may_be_of_another_zone(self, tmp_path, behind, said):
+        written(tmp_path / "a.log", line(60 - behind * 60), "a line without a time", modified=at(60))
+        sample = FileLogs(f"{tmp_path}/{{instance}}.log").read(WINDOW, ["a"])
+        assert len(sample.frame) == 0
+        assert ("is not quiet, its stamps are not of UTC" in "".join(sample.warnings)) == said
+
+    def test_the_clock_of_a_file_server_may_be_behind(self, tmp_path):
+        for name in ("one", "two"):
+            written(tmp_path / "a" / name, *(line(second, name) for second in range(60)), modified=at(-90))
+        assert len(messages(FileLogs(f"{tmp_path}/{{instance}}/*"))) == 120
+        (tmp_path / "a" / "two").unlink()
+        written(tmp_path / "a" / "one", *(line(second) for second in range(60)), modified=at(-1234))
+        assert len(messages(FileLogs(f"{tmp_path}/{{instance}}/*"))) == 60
+
     @pytest.mark.parametrize(
         "layout",
         ["{:%b %e %H:%M:%S} web-1 shop[7]: x", '{{"ts": {epoch}, "msg": "x"}}', "{:%d/%b/%Y:%H:%M:%S} +0000 GET /"],
