@@ -24,6 +24,7 @@ from airflow_cd.sources.specification import (
 )
 from airflow_cd.sources.sql_absence import Look, explained
 from airflow_cd.sources.sql_errors import not_answered, not_reached
+from airflow_cd.sources.sql_times import LocalTimes, Placed
 from airflow_cd.spelling import keeps_misspelt_keywords
 from airflow_cd.verification.samples import Metric, MetricSample, Window
 
@@ -99,18 +100,22 @@ class SqlMetrics:
         refuse(self.mistakes())
         metric = as_metric(self.metric)
         names = sorted(set(instances))
-        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        now = utc_now()
+        buckets = Buckets.of(window, self.bucket, now - self.delay)
         rows: list[Any] = []
         warnings: list[str] = []
         if names and buckets.number:
             with self._connected() as connection:
-                found = self._rows(connection, buckets.first, buckets.until, names)
+                looked = Window(buckets.first, buckets.until)
+                placed = self._times.placed(self._rows(connection, looked, names), looked, now)
+                found = placed.rows
                 rows = list(self._summed(found, buckets, names, metric))
                 if without := len(found) - sum(str(one["instance"]) in names for one in found):
                     warnings.append(f"{without} rows are of other instances.")
                 warnings += self._astray(found, buckets)
-                if silent := sorted(set(names) - {row[1] for row in rows}):
-                    looked = Window(buckets.first, buckets.until)
+                if placed.twice:
+                    warnings.append(self._shown_twice(placed))
+                elif silent := sorted(set(names) - {row[1] for row in rows}):
                     warnings += why_nothing(silent, lambda: explained(self._look(connection), looked, silent))
         shown = f"{self.query.strip()} -- {buckets.first.isoformat()} to {buckets.until.isoformat()}"
         return MetricSample(partly_counted_metric_frame(rows), (metric,), shown, buckets.width, tuple(warnings))
@@ -124,13 +129,19 @@ class SqlMetrics:
         refuse(self.mistakes())
         if "instances" in _PLACEHOLDER.findall(self.query):
             return []
-        buckets = Buckets.of(window, self.bucket, utc_now() - self.delay)
+        now = utc_now()
+        buckets = Buckets.of(window, self.bucket, now - self.delay)
+        looked = Window(buckets.first, buckets.until)
         with self._connected() as connection:
-            found = self._rows(connection, buckets.first, buckets.until)
+            found = self._times.placed(self._rows(connection, looked), looked, now).rows
         return sorted({str(one["instance"]) for one in found if one["instance"] is not None})
 
     def _zone(self) -> tzinfo:
         return ZoneInfo(self.zone) if self.zone else timezone.utc
+
+    @property
+    def _times(self) -> LocalTimes:
+        return LocalTimes(self._zone())
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
@@ -161,8 +172,7 @@ class SqlMetrics:
     def _rows(
         self,
         connection: sa.Connection,
-        since: datetime,
-        until: datetime,
+        window: Window,
         names: Sequence[str] | None = None,
         most: int | None = None,
     ) -> list[Mapping[str, Any]]:
@@ -175,7 +185,8 @@ class SqlMetrics:
         statement = sa.text(text)
         # Text is compared with text there, and a zone behind it makes it another one.
         naive = bool(self.zone) or connection.dialect.name == "sqlite"
-        given: dict[str, Any] = {"since": self._as_written(since, naive), "until": self._as_written(until, naive)}
+        since, until = self._times.bounds(window) if naive else (window.since, window.until)
+        given: dict[str, Any] = {"since": since, "until": until}
         if "instances" in _PLACEHOLDER.findall(text):
             statement = statement.bindparams(sa.bindparam("instances", expanding=True))
             given["instances"] = list(names or ())
@@ -195,7 +206,7 @@ class SqlMetrics:
 
     def _look(self, connection: sa.Connection) -> Look:
         def look(since: datetime, until: datetime, names: Sequence[str] | None, most: int | None) -> Iterator[Any]:
-            for row in self._rows(connection, since, until, names, most):
+            for row in self._rows(connection, Window(since, until), names, most):
                 yield str(row["instance"]), row["time"]
 
         return look
@@ -233,26 +244,12 @@ class SqlMetrics:
             )
         )
 
-    def _as_written(self, moment: datetime, naive: bool) -> datetime:
-        """A bound of the window as the column has it: in its zone and without one, or in UTC."""
-        return moment.astimezone(self._zone()).replace(tzinfo=None) if naive else moment
-
-    def _instant(self, value: Any) -> datetime | None:
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            except ValueError:
-                return None
-        if not isinstance(value, datetime):
-            return None
-        return (value if value.tzinfo is not None else value.replace(tzinfo=self._zone())).astimezone(timezone.utc)
-
     def _summed(
         self, found: Sequence[Mapping[str, Any]], buckets: Buckets, names: Sequence[str], metric: Metric
     ) -> Iterator[tuple[datetime, str, str, str, float, float]]:
         values: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
         for row in found:
-            moment, instance = self._instant(row["time"]), str(row["instance"])
+            moment, instance = self._times.instant(row["time"]), str(row["instance"])
             if moment is None:
                 raise SourceQueryRejected(
                     f"{self.name}: {row['time']!r} in the column time is not a time.", next_step="Correct the query."
@@ -272,7 +269,7 @@ class SqlMetrics:
 
     def _astray(self, found: Sequence[Mapping[str, Any]], buckets: Buckets) -> Iterator[str]:
         """What is said of rows whose time is not the one that the query compares with the window."""
-        moments = [moment for row in found if (moment := self._instant(row["time"])) is not None]
+        moments = [moment for row in found if (moment := self._times.instant(row["time"])) is not None]
         outside = [moment for moment in moments if not buckets.first <= moment < buckets.until]
         if outside:
             yield (
@@ -280,6 +277,13 @@ class SqlMetrics:
                 "which is not in the window that was asked for. Return the time that is compared with :since, in the "
                 "same zone."
             )
+
+    def _shown_twice(self, placed: Placed) -> str:
+        return (
+            f"{placed.twice} rows were left out: clocks of {self.zone} are set back in that night and show "
+            f"{str(placed.example)[:16]} twice, and nothing says which of the two is meant. Times with a zone, or in "
+            "UTC, are read in such an hour, too."
+        )
 
     def _value(self, value: Any) -> float | None:
         number = _number(value)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 import os
+import sqlite3
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_cd.sources import FileLogs
-from airflow_cd.verification.samples import LogSample, Window
+from airflow_cd.sources import FileLogs, SqlMetrics
+from airflow_cd.verification.samples import LogSample, Metric, MetricSample, Window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CHANGE = dt.datetime(2026, 10, 25, 1, tzinfo=dt.timezone.utc)  # 3:00 of summer time is 2:00
@@ -82,3 +84,69 @@ class TestFiles:
         written = [f"{after(n).isoformat()} INFO {n}" for n in range(-90, 90)]
         file(tmp_path / "a" / "app.log", written, 90)
         assert self.minutes(self.read(tmp_path, -10, 10)) == list(range(-10, 10))
+
+
+class TestSql:
+    """The column says no zone, and there is no order: what may be of either hour is left out, and that is said."""
+
+    @pytest.fixture
+    def source(self, tmp_path, monkeypatch):
+        connection = sqlite3.connect(tmp_path / "shop.db")
+        connection.execute("CREATE TABLE orders (placed_at TEXT, host TEXT)")
+        rows = [(f"{after(n / 2).astimezone(BERLIN):%Y-%m-%d %H:%M:%S}.000000", "a") for n in range(-400, 400)]
+        connection.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        connection.commit()
+        connection.close()
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/shop.db"}))
+        query = (
+            "SELECT placed_at AS time, host AS instance FROM orders WHERE placed_at >= :since AND placed_at < :until"
+        )
+        return SqlMetrics(query, Metric("orders", "count"), "shop_db", zone="Europe/Berlin")
+
+    @pytest.fixture
+    def read(self, source, monkeypatch):
+        def read(since: int, until: int, now: int = 190) -> MetricSample:
+            monkeypatch.setattr("airflow_cd.sources.sql.utc_now", lambda: after(now))
+            return source.read(Window(after(since), after(until)), ["a"])
+
+        return read
+
+    @pytest.mark.parametrize(
+        ("since", "until", "known"),
+        [
+            (-80, -70, range(-80, -70)),
+            (-70, -50, range(-70, -60)),
+            (-50, -40, ()),
+            (-5, 5, ()),
+            (10, 20, ()),
+            (55, 65, range(60, 65)),
+            (60, 70, range(60, 70)),
+            (-65, 65, [*range(-65, -60), *range(60, 65)]),
+        ],
+    )
+    def test_what_is_certain_is_counted_and_the_rest_is_said(self, read, since, until, known):
+        sample = read(since, until)
+        assert list(sample.frame["time"]) == [after(minute) for minute in known]
+        assert set(sample.frame["value"]) <= {2.0}
+        assert len(sample.warnings) == (len(known) < until - since)
+        assert all("clocks of Europe/Berlin are set back in that night and show" in one for one in sample.warnings)
+
+    def test_in_the_first_hour_the_second_is_still_to_come(self, read, tmp_path):
+        connection = sqlite3.connect(tmp_path / "shop.db")
+        connection.execute("DELETE FROM orders WHERE rowid > ?", (400 - 2 * 19,))
+        connection.commit()
+        connection.close()
+        sample = read(-30, -20, now=-19)
+        assert list(sample.frame["value"]) == [2.0] * 10
+        assert sample.warnings == ()
+
+    def test_the_night_in_which_an_hour_is_skipped(self, read, source, tmp_path, monkeypatch):
+        monkeypatch.setitem(globals(), "CHANGE", dt.datetime(2026, 3, 29, 1, tzinfo=dt.timezone.utc))
+        connection = sqlite3.connect(tmp_path / "shop.db")
+        rows = [(f"{after(n / 2).astimezone(BERLIN):%Y-%m-%d %H:%M:%S}.000000", "a") for n in range(-40, 40)]
+        connection.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        connection.commit()
+        connection.close()
+        sample = read(-10, 10, now=20)
+        assert list(sample.frame["value"]) == [2.0] * 20
+        assert sample.warnings == ()
