@@ -14,6 +14,7 @@ from airflow_cd.errors import SourceQueryRejected, SourceUnauthorized, SourceUna
 from airflow_cd.sources import FileLogs
 from airflow_cd.sources.contract import LogSourceContract
 from airflow_cd.verification.samples import Window
+from tests.sources.test_large_files import zst
 
 NOW = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
 BEGIN = NOW - dt.timedelta(minutes=10)
@@ -184,7 +185,7 @@ class TestDamage:
         assert list(sample.frame["message"]) == [*(() if age else self.NOISE), line(200)]
         assert (sample.truncated, sample.warnings) == (False, ())
 
-    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zst])
     def test_of_one_that_was_cut_off_what_there_is_is_read(self, tmp_path, pack):
         written(tmp_path / "a.log", line(200))
         packed = pack("\n".join(self.NOISE).encode() * (20 if pack is bz2.compress else 1))

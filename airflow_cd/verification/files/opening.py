@@ -22,6 +22,7 @@ STANDARD_INPUT = "-"
 HEAD = 65_536  # first bytes of a file, by which its kind is recognized
 LONGEST_PIPE = 60.0  # seconds until somebody must have begun to write into a named pipe
 _BUFFER = 1 << 20
+_PACKED = 1 << 10  # bytes of zstandard at a time, of which 32 MiB can be unpacked
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
 _ARCHIVES = {b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
 _PARQUET = b"PAR1"
@@ -285,12 +286,40 @@ def _decompressor(kind: str, path: str, stream: BinaryIO) -> Any:
         except ImportError:
             continue
         if name == "zstandard":
-            return module.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+            return io.BufferedReader(_Frames(stream, module.ZstdDecompressor().decompressobj), _BUFFER)
         return module.ZstdFile(stream)
     raise VerificationError(
         f"{named(path)} is compressed with zstandard, which this Python cannot read.",
         next_step="Install it (pip install zstandard), or pipe it in: zstd -dc FILE | airflow-cd verify ... -",
     )
+
+
+class _Frames(io.RawIOBase):
+    """Frames of zstandard; the reader of the module of that name ends without a word where one is cut off."""
+
+    def __init__(self, stream: BinaryIO, begin: Callable[[], Any]) -> None:
+        self._stream, self._begin = stream, begin
+        self._frame: Any = None
+        self._packed = b""
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            packed = self._packed or self._stream.read(_PACKED)
+            if not packed and self._frame is not None:
+                raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            if not packed:
+                return 0
+            self._frame = self._frame or self._begin()
+            self._left, self._packed = memoryview(self._frame.decompress(packed)), b""
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, None
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
 
 
 def _as_utf8(stream: Any) -> BinaryIO:
