@@ -209,16 +209,21 @@ def test_zstandard_is_read_where_the_module_is_there_and_named_where_it_is_not(
     assert "pip install zstandard" in capsys.readouterr().err
 
     class Pretended:
-        """Stands for the module: what it unpacks is the rest of the file."""
+        """Stands for the module: what it unpacks is the rest of the file, each piece of it a frame."""
+
+        eof, unused_data = True, b""
 
         @staticmethod
         def ZstdDecompressor() -> Any:  # noqa: N802
             return Pretended
 
         @staticmethod
-        def stream_reader(stream: Any, *, read_across_frames: bool) -> Any:
-            assert read_across_frames
-            return io.BytesIO(stream.read()[4:])
+        def decompressobj() -> Any:
+            return Pretended
+
+        @staticmethod
+        def decompress(packed: bytes) -> bytes:
+            return packed.removeprefix(b"\x28\xb5\x2f\xfd")
 
     monkeypatch.setitem(sys.modules, "zstandard", Pretended)
     assert verify("--baseline", "old.log", "--canary", "bad.zst") == FAILED
