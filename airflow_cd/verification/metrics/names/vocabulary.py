@@ -82,6 +82,16 @@ RESOURCES = _words(
 )
 """What is mostly a level without a word that says so, and worse for more of it."""
 
+LYING = _words(
+    """
+    queued backlog backlogged lag pending waiting waiter depth inflight outstanding unacked unacknowledged unack
+    unprocessed uncommitted dirty behind age staleness freshness delayed stuck unassigned underreplicated inprogress
+    undelivered unconsumed unsent unpublished unfinished unindexed unsynced unreplicated uncompleted unread leftover
+    since oldest buffered length size
+    """
+)
+"""What lies until somebody takes it, and for how long: it rises step by step, is drained, and counts nothing."""
+
 STATE = _words(
     """
     active pending inflight inuse inprogress waiting waiter queued outstanding open current running blocked

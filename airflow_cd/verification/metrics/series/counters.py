@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from airflow_cd.verification.metrics.kinds import is_counter
 from airflow_cd.verification.metrics.names.units import SIZES, TIMES
-from airflow_cd.verification.metrics.names.vocabulary import GRAVE, RESOURCES
+from airflow_cd.verification.metrics.names.vocabulary import GRAVE, LYING, RESOURCES
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs, usual_gap
 from airflow_cd.verification.samples import SUMMED, MetricKind
@@ -27,6 +28,11 @@ _LONG, _RISES = 12, 2 / 3  # steps of each series none of which falls, and the p
 _NEAR, _FAR = 3.0, 30.0  # usual increases from 0
 _TRAFFIC = frozenset(("octet", "packet", "pkt", "datagram", "rx", "tx", "in", "out", "sent", "received", "receive"))
 _HELD = RESOURCES - {"cpu", "load", "queue"}
+_HIGHER = 1.2  # times the other side's highest tooth
+_MOMENTS = 1.5  # usual gaps between two counters of one process that begin again
+
+Begun = Mapping[str, Mapping[str, np.ndarray]]
+"""By side and instance, when its processes are known to have begun anew, in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +66,17 @@ def steps_of(values: np.ndarray) -> Steps:
     return Steps(change, resets, again & ~resets)
 
 
-def differenced(table: Table) -> Table:
+def differenced(table: Table, begun: Begun | None = None) -> Table:
     """A counter by its increases in each bucket; everything else as it is.
 
     A value that falls to less than half began again at 0: the process was new. Increases over a longer time, where a
     measurement is missing, count as so much in each bucket. Levels (``cpu_seconds_total``) become rates per second.
 
     :param table: one metric on all sides.
+    :param begun: by side and instance, when processes began anew; None (the default) where nothing tells.
     """
     metric = table.metric
-    if metric.cumulative is False or not (metric.cumulative or grows(table)):
+    if metric.cumulative is False or not (metric.cumulative or grows(table, begun)):
         return table
     level = metric.kind not in SUMMED
     gap = usual_gap(table.frames["canary"])
@@ -85,13 +92,17 @@ def differenced(table: Table) -> Table:
     )
 
 
-def grows(table: Table) -> bool:
+def grows(table: Table, begun: Begun | None = None) -> bool:
     """Whether every series only grows, but for new beginnings.
 
     :param table: one metric on all sides.
+    :param begun: by side and instance, when processes began anew; None (the default) where nothing tells.
     """
-    named = is_counter(table.metric.name) or _began_again(table) or _never_falls(table)
+    ends_so = is_counter(table.metric.name)
+    named = ends_so or _began_again(table) or _never_falls(table)
     if not named and table.metric.kind not in SUMMED:
+        return False
+    if not ends_so and (_is_drained(table, begun or {}) or set(table.values()) <= {0.0, 1.0}):
         return False
     number = rises = series = 0
     for frame in table.frames.values():
@@ -126,6 +137,39 @@ def _too_many_resets(values: np.ndarray, steps: Steps) -> bool:
     tops = values[:-1][steps.resets]
     part = _RESETS_LARGE if len(tops) and tops.min() > _LARGE else _RESETS
     return bool(len(tops) > max(1.0, part * len(steps.increases)))
+
+
+def _is_drained(table: Table, begun: Begun) -> bool:
+    """Whether what falls is a level that somebody empties, and no counter of a process that begins anew.
+
+    That a canary's process dies again and again is possible, that the others' do so unnoticed by any counter is not.
+    Teeth that are no higher than on the other side may be read either way, and their slope hangs less on chance.
+    """
+    lies = bool(set(words_of(table.metric.name)) & LYING)
+    falls = {side: _unexplained(frame, begun.get(side, {})) for side, frame in table.frames.items()}
+    others = max((number for side, number in falls.items() if side != "canary"), default=0)
+    if not others:
+        return lies and falls["canary"] > 0
+    highest = {side: frame["value"].max() for side, frame in table.frames.items()}
+    higher = bool(highest["canary"] > _HIGHER * max(highest[side] for side in highest if side != "canary"))
+    return higher and (lies or others > 1)
+
+
+def _unexplained(frame: pd.DataFrame, begun: Mapping[str, np.ndarray]) -> int:
+    """How often, at most, a series fell to its beginning when no process is known to have begun."""
+    values, times = frame["value"].to_numpy(dtype=float), milliseconds(frame)
+    instances = frame["instance"].astype(str).to_numpy()
+    near = _MOMENTS * 1000.0 * usual_gap(frame)
+    most = 0
+    for run in runs(frame):
+        run = run[np.isfinite(values[run])]
+        if len(run) < 2:
+            continue
+        fell = times[run[1:]][steps_of(values[run]).resets]
+        known = begun.get(str(instances[run[0]]), np.zeros(0))
+        alone = [moment for moment in fell if not len(known) or np.abs(known - moment).min() > near]
+        most = max(most, len(alone))
+    return most
 
 
 def _never_falls(table: Table) -> bool:

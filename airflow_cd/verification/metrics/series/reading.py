@@ -14,7 +14,7 @@ from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.findings import finding_of, same_instances
 from airflow_cd.verification.metrics.series.repeats import differing_rows, once
 from airflow_cd.verification.metrics.series.requests import as_numbers, uncounted, with_requests
-from airflow_cd.verification.metrics.series.restarts import restarted
+from airflow_cd.verification.metrics.series.restarts import moments, restarted
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
 from airflow_cd.verification.metrics.series.units import misread, period_changed
 from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
@@ -96,14 +96,14 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
         side: {str(name): rows for name, rows in frame.groupby("metric", sort=False)} for side, frame in frames.items()
     }
     empty = {side: frame.iloc[:0] for side, frame in frames.items()}
-    tables, counters, hanging = {}, set(), {}
+    tables, counters, hanging, begun = {}, set(), {}, moments(raw, metrics)
     for metric in metrics:
         own = {side: raw[side].get(metric.name, empty[side]) for side in frames}
         found = endless(Table(metric, own), paired=bool(len(own.get("control", ()))))
         if found is not None:
             hanging[metric.name] = found
         written = dated(finite(paced(Table(metric, own))))
-        table = differenced(written)
+        table = differenced(written, begun)
         if table is not written:
             counters.add(metric.name)
         tables[metric.name] = evened(filled(numbered(table), frames))

@@ -6,17 +6,19 @@ always did: only what it says of its own age tells it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_cd.verification.metrics.kinds import is_counter
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.counters import steps_of
 from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.findings import again_and_again
-from airflow_cd.verification.metrics.series.tables import Table, runs
+from airflow_cd.verification.metrics.series.tables import Table, milliseconds, runs
+from airflow_cd.verification.samples import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,23 +59,55 @@ def restarted(
     return {} if finding is None else {named: finding}
 
 
+def moments(raw: Mapping[str, Mapping[str, pd.DataFrame]], metrics: Collection[Metric]) -> dict[str, dict[str, Any]]:
+    """By side and instance, when its process began anew, in milliseconds, as its age and its counters tell.
+
+    An instance of which nothing tells is not there; one whose process went on has no moments.
+
+    :param raw: by side and metric, the rows as they were written.
+    :param metrics: which metrics there are.
+    """
+    begun: dict[str, dict[str, Any]] = {}
+    for side, tables in raw.items():
+        own: dict[str, list[np.ndarray]] = {}
+        for metric in metrics:
+            telling = _telling(metric.name, of_age=metric.kind == "info", counter=is_counter(metric.name))
+            if telling is None or metric.name not in tables:
+                continue
+            frame = tables[metric.name]
+            times = milliseconds(frame)
+            for instance, run, began in _begun(frame, telling):
+                own.setdefault(instance, []).append(times[run[1:]][began])
+        begun[side] = {instance: np.concatenate(found) for instance, found in own.items()}
+    return begun
+
+
 def _beginnings(name: str, frame: pd.DataFrame, *, of_age: bool, counter: bool) -> dict[str, int]:
     """How often the process of each instance began anew, as a metric of it shows."""
-    words = words_of(name)
-    begins = of_age and bool(set(pairwise(words)) & _BEGINS)
-    uptime = of_age and ("uptime" in words or ("up", "time") in pairwise(words))
-    if not (begins or uptime or counter):
-        return {}
-    values, instances = frame["value"].to_numpy(dtype=float), frame["instance"].astype(str).to_numpy()
+    telling = _telling(name, of_age=of_age, counter=counter)
     found: dict[str, int] = {}
-    for run in runs(frame):
-        own = values[run][np.isfinite(values[run])]
-        if begins:
-            number = int((np.abs(np.diff(own)) > _SECOND).sum())
-        elif uptime:
-            number = int((np.diff(own) < 0).sum())
-        else:
-            number = int((steps_of(own).resets & (own[:-1] > _COUNTED)).sum())
-        instance = str(instances[run[0]]) if len(run) else ""
-        found[instance] = max(found.get(instance, 0), number)
+    for instance, _, began in _begun(frame, telling) if telling is not None else ():
+        found[instance] = max(found.get(instance, 0), int(began.sum()))
     return found
+
+
+_Telling = Callable[[np.ndarray], np.ndarray]
+
+
+def _telling(name: str, *, of_age: bool, counter: bool) -> _Telling | None:
+    """What finds, in the values of a metric, the steps at which a process began anew; None where nothing does."""
+    words = words_of(name)
+    if of_age and set(pairwise(words)) & _BEGINS:
+        return lambda values: np.abs(np.diff(values)) > _SECOND
+    if of_age and ("uptime" in words or ("up", "time") in pairwise(words)):
+        return lambda values: np.diff(values) < 0
+    return (lambda values: steps_of(values).resets & (values[:-1] > _COUNTED)) if counter else None
+
+
+def _begun(frame: pd.DataFrame, telling: _Telling) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of each series its instance, the positions of its numbers, and of the steps between them which are beginnings."""
+    values, instances = frame["value"].to_numpy(dtype=float), frame["instance"].astype(str).to_numpy()
+    for run in runs(frame):
+        run = run[np.isfinite(values[run])]
+        if len(run):
+            yield str(instances[run[0]]), run, telling(values[run])

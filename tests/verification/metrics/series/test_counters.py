@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from airflow_cd.verification.metrics.series.counters import steps_of
 from airflow_cd.verification.verdict import Verdict
-from tests.verification.metrics.series.tables import counts, frame, judged, noisy, of, read
+from tests.verification.metrics.series.tables import START, counts, frame, judged, noisy, of, read
 
 
 def _growing(seed: int, mean: float, start: float, *, end: float = np.inf, rows: int = 40) -> list[float]:
@@ -159,3 +160,39 @@ def test_a_counter_that_stands_still_counts_nothing(name: str) -> None:
     )
     result = of(judged(ours, theirs), name)
     assert (result.verdict, result.canary["mean"]) == (Verdict.PASS, 0.0)
+
+
+def _drained(every: int, step: float, rows: int = 40) -> list[float]:
+    """What piles up and is taken away after so many rows."""
+    return [step * (1 + place % every) + place % 3 for place in range(rows)]
+
+
+@pytest.mark.parametrize("name", ["mailbox_lag", "unsent_invoices", "oldest_job_age_seconds", "staged_parcels"])
+def test_what_is_drained_on_the_control_and_never_on_the_canary_is_a_level(name: str) -> None:
+    ours, theirs = frame({name: _drained(40, 90)}), frame({name: _drained(7, 90)}, instance="b")
+    result = of(judged(ours, theirs), name)
+    assert "only grows" not in result.assumed
+    assert result.verdict is Verdict.FAIL
+    # The same the other way round is none of a process that dies.
+    assert judged(theirs.assign(instance="a"), ours.assign(instance="b")).verdict is not Verdict.FAIL
+
+
+def test_what_gets_older_on_both_sides_alike_is_no_regression() -> None:
+    # Nothing ends it while anybody looks: a backup of every night.
+    age = "nightly_dump_age_seconds"
+    ours, theirs = frame({age: [3e4 + 30.0 * row for row in range(40)]}), [2e4 + 30.0 * row for row in range(80)]
+    assert judged(ours, None, frame({age: theirs}, start=START - pd.Timedelta("1h"))).verdict is Verdict.PASS
+
+
+def test_a_tooth_that_is_no_higher_is_no_regression_where_half_of_it_is_seen() -> None:
+    name = "oldest_letter_age_seconds"
+    before = frame({name: [30.0 * (1 + row % 60) for row in range(120)]}, start=START - pd.Timedelta("2h"))
+    assert judged(frame({name: [30.0 * (22 + row) for row in range(38)]}), None, before).verdict is Verdict.PASS
+
+
+def test_a_process_that_its_other_counters_saw_begin_anew_counts_from_nothing() -> None:
+    name = "netstat_ActiveOpens"
+    dying, going = [*_dying(13, 500)], _growing(2, 500, 7e6)
+    theirs = frame({name: dying, "parcels_sent_total": _dying(13, 300)}, instance="b")
+    ours = frame({name: going, "parcels_sent_total": _growing(3, 300, 9e6)})
+    assert "only grows" in of(judged(ours, theirs), name).assumed
