@@ -218,7 +218,7 @@ BUSINESS = _words(
 INSTANCES = _words(
     """
     replica pod node host instance endpoint shard partition target backend server container consumer broker
-    member worker peer machine volume tasktracker datanode controller
+    member worker peer follower slave machine volume tasktracker datanode controller
     """
 )
 """What a service runs on or consists of: how many of them are in a state is a level."""

@@ -14,6 +14,8 @@ import numpy as np
 
 from airflow_cd.verification.metrics.names.vocabulary import GRAVE
 from airflow_cd.verification.metrics.names.words import words_of
+from airflow_cd.verification.metrics.series.complement import more_missing
+from airflow_cd.verification.metrics.series.constants import flipped, one_missing
 from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.side import Side
 from airflow_cd.verification.metrics.series.tables import Table
@@ -31,9 +33,6 @@ _SILENT_GAPS, _SILENT_PART = 3.0, 0.15  # usual gaps without a row, and of the t
 _SHORT = 60.0  # seconds without a request that are nothing yet
 _ENOUGH = 30.0  # requests to be expected, of which not one came
 _MOSTLY = 0.5  # of the rows that hold no number
-# Of those that hold something together none may be missing; of those that serve there may be fewer at night.
-_TOGETHER, _SERVING = frozenset(("cluster", "quorum", "ring", "member")), frozenset(("healthy", "replica"))
-_LONG = 10  # rows that say how many there always are
 _FULL = 1.2  # times the other side's largest
 _HALF_A_STEP = 0.5  # of whole numbers: what moves less is rounded to the same one
 _EQUAL = 0.5  # of the values that move, for instances to be the same
@@ -59,7 +58,9 @@ def finding_of(table: Table, last: dict[str, int], *, paired: bool) -> Finding |
         or _same_data(table, canary, other)
         or unit_changed(table, canary, other)
         or _traffic_ended(table, canary, other, last["canary"], paired=paired)
-        or _one_missing(table, canary, other)
+        or one_missing(table, canary, other)
+        or flipped(table, canary, [other] if earlier is None else [other, earlier])
+        or more_missing(table, canary, other)
         or _frozen(table, canary, other)
         or _silent(table, canary, other, last["canary"], paired=paired)
     )
@@ -136,24 +137,6 @@ def again_and_again(ours: float, theirs: float, share: float, text: str) -> Find
     if ours >= _FEWEST_GRAVE and not theirs and chance <= _LIKELY_GRAVE:
         return Finding(Verdict.INCONCLUSIVE, Reason("not_certain", text, numbers))
     return None
-
-
-def _one_missing(table: Table, canary: Side, other: Side) -> Finding | None:
-    """One fewer than there ever were of those that hold something together, and still: a node of a cluster, a host."""
-    metric = table.metric
-    if metric.kind != "gauge" or metric.direction != "lower_is_worse" or metric.unit:
-        return None
-    usual, ours = other.numbers, canary.numbers[np.argsort(canary.times, kind="stable")]
-    words = set(words_of(metric.name))
-    if not (_TOGETHER | _SERVING) & words or len(usual) < _LONG or len(set(usual)) > 1:
-        return None
-    missing = ours <= usual[0] - 1.0
-    last = missing[-max(1, len(missing) // 3) :]
-    if usual[0] != np.round(usual[0]) or missing.mean() < _MOSTLY or not last.all() or len(missing) < _LONG:
-        return None
-    text = f"{metric.name}: {ours[-1]:.0f} on the canary, {usual[0]:.0f} all the time on the other side."
-    verdict, code = (Verdict.FAIL, "metric_regressed") if _TOGETHER & words else (Verdict.INCONCLUSIVE, "not_certain")
-    return Finding(verdict, Reason(code, text, {"canary": float(ours[-1]), "control": float(usual[0])}))
 
 
 def _frozen(table: Table, canary: Side, other: Side) -> Finding | None:
