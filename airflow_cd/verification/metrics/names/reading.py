@@ -87,13 +87,15 @@ def _not_judged(words: Sequence[str], suffix: Suffix) -> _Found | None:
     pairs = set(pairwise(words))
     if any(map(is_failure, words)) and not pairs & set(known.NOT_JUDGED_PAIRS):
         return None
+    if ("has", "leader") in pairs or (_any(words, "since age") and not _any(words, _BEGUN)):
+        return None
     told = (
         words[-1] in known.NOT_JUDGED_LAST
         or (words[-1] == "uptime" and suffix.unit not in SHARES)
         or pairs & set(known.NOT_JUDGED_PAIRS)
         or (
             "last" in words
-            and words[-1] in ("time", "timestamp", "at", "success", "successful", "run")
+            and (words[-1] in ("time", "timestamp", "at", "run") or (words[-1] in _SUCCESS and suffix.unit in TIMES))
             and not _any(words, "response request byte")
         )
     )
@@ -298,6 +300,8 @@ def _opens(words: Sequence[str], suffix: Suffix) -> bool:
     return _any(words, "opened opening") or (_any(words, "open") and bool(suffix.counter or suffix.period))
 
 
+_BEGUN = "start started boot birth build"
+_SUCCESS = ("success", "successful")
 _LOADED = "class module assembly plugin extension"
 _SAYS_MORE = known.OCCUPIED | known.SUFFICIENT | known.FAILED | known.FAILED_REQUEST
 _STATES = ("unavailable", "failed", "dead")

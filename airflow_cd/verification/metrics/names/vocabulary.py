@@ -116,7 +116,7 @@ TIME = _words(
     latency duration time elapsed rtt ping ttfb delay wait took runtime timing timer paint lcp fcp inp
     """
 )
-SPENT = _words("cpu gc idle steal iowait user system wall throttled busy age lag behind lifetime")
+SPENT = _words("cpu gc idle steal iowait user system wall throttled busy age since lag behind lifetime")
 """Times that are no wait of anybody's: levels."""
 
 CONFIGURED = _words(

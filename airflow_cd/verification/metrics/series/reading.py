@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_cd.verification.metrics.series.absence import filled, paced
 from airflow_cd.verification.metrics.series.averages import averaged
 from airflow_cd.verification.metrics.series.counters import differenced
+from airflow_cd.verification.metrics.series.dates import aged, dated
 from airflow_cd.verification.metrics.series.endless import endless
 from airflow_cd.verification.metrics.series.finding import Finding
 from airflow_cd.verification.metrics.series.findings import finding_of, same_instances
@@ -17,7 +18,7 @@ from airflow_cd.verification.metrics.series.requests import as_numbers, uncounte
 from airflow_cd.verification.metrics.series.restarts import moments, restarted
 from airflow_cd.verification.metrics.series.tables import Table, milliseconds
 from airflow_cd.verification.metrics.series.units import misread, period_changed
-from airflow_cd.verification.metrics.series.values import as_share, dated, evened, finite, numbered
+from airflow_cd.verification.metrics.series.values import answered, as_share, evened, finite, numbered
 from airflow_cd.verification.samples import Metric
 from airflow_cd.verification.verdict import MetricResult, Reason, Verdict
 
@@ -102,7 +103,7 @@ def read_series(frames: Mapping[str, pd.DataFrame], metrics: Sequence[Metric]) -
         found = endless(Table(metric, own), paired=bool(len(own.get("control", ()))))
         if found is not None:
             hanging[metric.name] = found
-        written = dated(finite(paced(Table(metric, own))))
+        written = answered(aged(dated(finite(paced(Table(metric, own))))))
         table = differenced(written, begun)
         if table is not written:
             counters.add(metric.name)

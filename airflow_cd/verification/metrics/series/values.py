@@ -1,4 +1,4 @@
-"""Values that are not what they seem: rates, infinities, times of the calendar, shares in per cent."""
+"""Values that are not what they seem: rates, infinities, shares in per cent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from airflow_cd.verification.metrics.kinds import described
+from airflow_cd.verification.metrics.names.units import suffix_of
 from airflow_cd.verification.metrics.names.vocabulary import SUCCEEDED, SUFFICIENT
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.metrics.series.tables import Table, usual_gap
 from airflow_cd.verification.samples import SUMMED
 
-_EPOCHS = ((1.0e9, 4.1e9), (1.0e12, 4.1e12))  # this century in seconds and milliseconds
 _TOO_LONG = 10.0  # times the longest that was measured: what "+Inf" stands for
 _SAME_WIDTH = 0.1
 _ABOUT_ONE = 1.2
@@ -22,21 +22,7 @@ _BAD_STATES = frozenset(
 _BREAKERS = frozenset(("breaker", "circuitbreaker", "circuit"))
 _HUNDRED = 100.0 * 1.0001
 _MOSTLY_YES = 0.5
-
-
-def dated(table: Table) -> Table:
-    """A number of events whose values are all times of the calendar tells when something happened, and is not judged.
-
-    :param table: one metric on all sides.
-    """
-    if table.metric.kind not in ("count", "gauge", "throughput") or table.metric.unit in ("bytes", "kB", "MB", "GB"):
-        return table
-    values = table.values()
-    if not len(values) or not any(low < values.min() and values.max() < high for low, high in _EPOCHS):
-        return table
-    if len(np.unique(values)) > 0.5 * len(values) + 1:
-        return table
-    return table.read_as(table.frames, "times of the calendar", kind="info", unit="", direction="either")
+_LONG = 10  # rows that say what a check always says
 
 
 def finite(table: Table) -> Table:
@@ -99,6 +85,24 @@ def _yes_or_no(table: Table) -> bool:
     usual = [float(frame["value"].mean()) for side, frame in table.frames.items() if side != "canary" and len(frame)]
     good = bool(set(words_of(metric.name)) & (SUCCEEDED | SUFFICIENT))
     return metric.kind == "gauge" or (metric.kind == "count" and good and max(usual, default=0.0) > _MOSTLY_YES)
+
+
+def answered(table: Table) -> Table:
+    """What a check says of itself, 1 as long as it succeeds, as a share of the time: no number of anything.
+
+    Only what never was anything but 1 on another side can be known for that.
+
+    :param table: one metric on all sides, as it was written.
+    """
+    metric, words = table.metric, suffix_of(words_of(table.metric.name)).words
+    if metric.kind not in ("gauge", "count", "throughput") or metric.direction == "higher_is_worse" or metric.period:
+        return table
+    others = [frame["value"].dropna() for side, frame in table.frames.items() if side != "canary"]
+    always = sum(map(len, others)) >= _LONG and all(bool((values == 1.0).all()) for values in others)
+    if not words or words[-1] not in SUCCEEDED or not always or not set(table.values()) <= {0.0, 1.0}:
+        return table
+    said = "yes or no, as a share of the time"
+    return table.read_as(table.frames, said, kind="share", unit="", direction="lower_is_worse", part=True)
 
 
 def _status_codes(table: Table) -> bool:

@@ -35,6 +35,9 @@ oracledb_activity_physical_reads | count | more
 virus_files_scanned | count | less
 messages_read | count | less
 sql_queries_per_request | gauge | more
+seconds_since_last_success | gauge | more | s
+mirror_last_sync_successful | count | less
+mirror_last_success_seconds | info | either
 process_virtual_memory_bytes | gauge | more | bytes
 go_memstats_heap_inuse_bytes | gauge | more | bytes
 go_gc_duration_seconds_sum | gauge | more | s
@@ -118,7 +121,7 @@ haproxy_backend_connection_errors_total | errors | more
 haproxy_frontend_current_sessions | gauge | either
 haproxy_server_retry_warnings_total | count | more
 traefik_service_open_connections | gauge | more
-traefik_config_last_reload_success | info | either
+traefik_config_last_reload_success | count | less
 caddy_http_requests_in_flight | gauge | more
 coredns_dns_responses_total | throughput | less | requests
 coredns_cache_hits_total | count | less
@@ -215,7 +218,7 @@ airflow.scheduler.heartbeat | count | less
 airflow_dag_processing_import_errors | errors | more
 probe_duration_seconds | latency | more | s
 up | gauge | less
-etcd_server_has_leader | info | either
+etcd_server_has_leader | gauge | either
 etcd_disk_wal_fsync_duration_seconds_bucket | latency | more | s
 grpc_server_handling_seconds_count | throughput | less | requests
 web.checkout.response_time.upper_90 | latency | more

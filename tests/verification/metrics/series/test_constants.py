@@ -36,7 +36,9 @@ def test_how_many_a_canary_has_of_what_comes_and_goes_is_no_missing_member(name:
         ("vault_unsealed", 1.0, INCONCLUSIVE),
         ("license_valid", 1.0, INCONCLUSIVE),
         ("replication_io_running", 1.0, INCONCLUSIVE),
+        ("server_has_leader", 1.0, INCONCLUSIVE),
         ("store_health_status", 0.0, INCONCLUSIVE),
+        ("config_last_reload_successful", 1.0, FAIL),
         # What is chosen, set, numbered or begins to work is no failure.
         ("node_is_primary", 1.0, PASS),
         ("feature_basket_enabled", 0.0, PASS),

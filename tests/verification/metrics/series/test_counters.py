@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,3 +198,42 @@ def test_a_process_that_its_other_counters_saw_begin_anew_counts_from_nothing() 
     theirs = frame({name: dying, "parcels_sent_total": _dying(13, 300)}, instance="b")
     ours = frame({name: going, "parcels_sent_total": _growing(3, 300, 9e6)})
     assert "only grows" in of(judged(ours, theirs), name).assumed
+
+
+@pytest.mark.parametrize("zeros", [(4, 11, 19, 26, 33), range(20, 40)])
+@pytest.mark.parametrize("name", ["page_check_success", "dns_lookup_success", "smoke_run_passed", "login_check_ok"])
+def test_a_check_that_fails_now_and_then_is_no_counter(name: str, zeros: Sequence[int]) -> None:
+    answers = [0.0 if place in zeros else 1.0 for place in range(40)]
+    theirs = frame({name: [1.0] * 120}, start=START - pd.Timedelta("2h"))
+    result = of(judged(frame({name: answers}), None, theirs), name)
+    assert (result.verdict, result.kind) == (Verdict.FAIL, "share")
+    assert of(judged(frame({name: [1.0] * 40}), None, theirs), name).verdict is Verdict.PASS
+
+
+def _successes(every: int, start: float, rows: int = 60) -> list[float]:
+    """The time of the last one, of which one comes after so many rows."""
+    return [start + 60.0 * (place - place % every) for place in range(rows)]
+
+
+@pytest.mark.parametrize("hours", [0, 5])
+def test_a_last_success_that_stands_still_gets_old(hours: int) -> None:
+    name, began = "mirror_last_success_timestamp_seconds", START.timestamp() - 3600.0 * hours
+    theirs = frame({name: _successes(6, began)}, step=60.0, instance="b")
+    fine, stuck = (frame({name: _successes(every, began)}, step=60.0) for every in (6, 60))
+    assert of(judged(stuck, theirs), name).verdict is Verdict.FAIL
+    assert of(judged(fine, theirs), name).verdict is Verdict.PASS
+
+
+def test_what_succeeds_once_a_night_is_not_judged() -> None:
+    for name in ("dump_last_success_timestamp_seconds", "dump_last_success"):
+        ours, theirs = frame({name: [1.7720e9] * 40}), frame({name: [1.7715e9] * 40}, instance="b")
+        assert of(judged(ours, theirs), name).kind == "info"
+
+
+def test_seconds_since_the_last_success_are_an_age() -> None:
+    name = "mirror_seconds_since_last_success"
+    theirs = frame({name: _drained(8, 60)}, instance="b")
+    assert of(judged(frame({name: _drained(60, 60)}), theirs), name).verdict is Verdict.FAIL
+    assert of(judged(frame({name: _drained(8, 60)}), theirs.assign(value=theirs["value"] + 1)), name).verdict is (
+        Verdict.PASS
+    )
