@@ -8,8 +8,6 @@ from typing import get_args
 
 from airflow_cd.errors import VerificationError
 from airflow_cd.verification.metrics.names.reading import NameReading, read_name
-from airflow_cd.verification.metrics.names.units import suffix_of
-from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.samples import SUMMED, Direction, Metric, MetricKind
 
 KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
@@ -117,12 +115,6 @@ def described(metric: Metric) -> str:
 
 
 def _metric(name: str, reading: NameReading) -> Metric:
-    if (
-        reading.kind in ("count", "errors")
-        and not (reading.period or reading.share)
-        and "per" in suffix_of(words_of(name)).words
-    ):
-        reading = replace(reading, kind="gauge", counter=False)  # so much of each is no number of events
     metric = Metric(name, reading.kind, reading.direction, reading.unit, period=reading.period, part=reading.share)
     return replace(metric, assumed=described(metric))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from airflow_cd.verification.metrics.cells import Comparison
+from airflow_cd.verification.metrics.names.means import is_mean_of_each
 from airflow_cd.verification.metrics.names.units import SIZES, suffix_of
 from airflow_cd.verification.metrics.names.vocabulary import GRAVE, OCCUPIED, RESOURCES, STATE
 from airflow_cd.verification.metrics.names.words import words_of
@@ -71,6 +72,8 @@ class Load:
         :param metric: which metric.
         :param seen: how many times as much was seen.
         """
+        if is_mean_of_each(metric.name):
+            return 1.0
         if self.over_time is not None:
             # That there are fewer requests may be the release's doing.
             more = self.unequal and self.ratio > 1.0 and goes_with_requests(metric)

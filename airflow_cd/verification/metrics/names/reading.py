@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from airflow_cd.verification.metrics.names import vocabulary as known
 from airflow_cd.verification.metrics.names.examined import is_access, is_examined, is_per_request
+from airflow_cd.verification.metrics.names.means import mean_of
 from airflow_cd.verification.metrics.names.units import SHARES, SIZES, TIMES, Suffix, suffix_of
 from airflow_cd.verification.metrics.names.words import words_of
 from airflow_cd.verification.samples import SUMMED, Direction, MetricKind
@@ -53,13 +54,16 @@ def read_name(name: str) -> NameReading:
     kind, direction = next(found for rule in _RULES if (found := rule(words, suffix)) is not None)
     unit = suffix.unit
     if kind in ("throughput", "errors", "count", "info", "apdex") and unit not in SIZES:
-        unit = ""
+        unit = "%" if kind == "errors" and unit == "%" and _share(words, suffix) is not None else ""
     if kind == "throughput" and not unit:
         unit = "requests"
     if kind == "share":
         unit = "%" if unit == "%" else ""
     period = suffix.period if kind in SUMMED else 0.0
     share = kind == "share" or (kind == "errors" and _share(words, suffix) is not None)
+    mean = mean_of(suffix) if kind == "errors" and not share else None
+    if mean is not None:
+        share, unit = True, _OF_REQUESTS[mean.number]
     counter = bool(suffix.counter) and not share and kind not in ("info", "apdex")
     if kind == "gauge" and suffix.counter == "count":
         counter = False  # how many there are, and not how many there were
@@ -117,6 +121,23 @@ def _share(words: Sequence[str], suffix: Suffix) -> _Found | None:
     if any(good) or any(word in known.SUFFICIENT for word in words) or last == "cache":
         return "share", "lower_is_worse"
     return "share", _level_direction(words)
+
+
+def _mean(words: Sequence[str], suffix: Suffix) -> _Found | None:
+    """What there is of something for each of something else, which is a level whatever the number of either."""
+    mean = mean_of(suffix)
+    if mean is None or suffix.unit in TIMES | SIZES | SHARES:
+        return None
+    if any(map(is_failure, mean.words)):
+        own = any(word in known.FAILED for word in mean.words)
+        shared = not own and mean.each in known.REQUEST and mean.number in _OF_REQUESTS
+        return "errors" if shared else "gauge", "higher_is_worse"
+    if any(word in known.SUCCEEDED for word in mean.words):
+        return "gauge", "lower_is_worse"
+    if mean.each in known.REQUEST or _any(mean.words, "cost spend"):
+        return "gauge", "higher_is_worse"
+    sold = any(word in known.BUSINESS | known.MONEY for word in mean.words)
+    return "gauge", "lower_is_worse" if sold else "either"
 
 
 def _time(words: Sequence[str], suffix: Suffix) -> _Found | None:
@@ -248,7 +269,7 @@ def _anything(words: Sequence[str], suffix: Suffix) -> _Found | None:
     return "gauge", "either"
 
 
-_RULES = (_apdex, _not_judged, _share, _time, _failure, _level, _work, _weak_level, _business, _anything)
+_RULES = (_apdex, _not_judged, _share, _mean, _time, _failure, _level, _work, _weak_level, _business, _anything)
 
 
 def _any(words: Sequence[str], some: str) -> bool:
@@ -300,6 +321,7 @@ def _opens(words: Sequence[str], suffix: Suffix) -> bool:
     return _any(words, "opened opening") or (_any(words, "open") and bool(suffix.counter or suffix.period))
 
 
+_OF_REQUESTS = {1: "", 100: "%", 1000: "‰"}
 _BEGUN = "start started boot birth build"
 _SUCCESS = ("success", "successful")
 _LOADED = "class module assembly plugin extension"

@@ -63,7 +63,7 @@ def as_numbers(table: Table) -> Table:
     if whole == 1.0 and _in_hundreds(list(frames.values())):
         whole = 100.0
     numbers = {side: frame.assign(value=frame["value"] / whole * frame["count"]) for side, frame in frames.items()}
-    words = "in per cent of the requests" if whole == 100.0 else "a part of the requests"
+    words = {1.0: "a part of the requests", 100.0: "in per cent of the requests"}.get(whole, "of 1,000 requests")
     return table.read_as(numbers, words, factor=1.0 / whole)
 
 

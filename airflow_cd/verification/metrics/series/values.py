@@ -20,7 +20,8 @@ _BAD_STATES = frozenset(
     ("yellow", "red", "firing", "degraded", "unhealthy", "down", "offline", "stuck", "stale", "notready", "unavailable")
 )
 _BREAKERS = frozenset(("breaker", "circuitbreaker", "circuit"))
-_HUNDRED = 100.0 * 1.0001
+_A_LITTLE_MORE = 1.0001
+_WHOLES = {"%": 100.0, "‰": 1000.0}
 _MOSTLY_YES = 0.5
 _LONG = 10  # rows that say what a check always says
 
@@ -123,7 +124,7 @@ def _named_share(table: Table) -> Table:
         return table
     if not words or words[-1] not in SUCCEEDED or metric.unit or table.assumed:
         return table
-    parts = (values != np.round(values)).mean() > 0.5 and values.min() >= 0.0 and values.max() <= _HUNDRED
+    parts = (values != np.round(values)).mean() > 0.5 and values.min() >= 0.0 and values.max() <= 100.0 * _A_LITTLE_MORE
     if not parts:
         return table
     share = replace(metric, kind="share", part=True)
@@ -131,17 +132,18 @@ def _named_share(table: Table) -> Table:
 
 
 def whole_of(table: Table) -> float:
-    """What stands for everything in a share: 1, or 100 where it is in per cent; 0 where it is no share at all.
+    """What stands for everything in a share: 1, 100 where it is in per cent, 1,000 of 1,000; 0 where it is no share.
 
     It is the same on all sides: a side that is wholly below 1 is no other unit.
 
     :param table: one metric on all sides.
     """
     values = table.values()
-    if not len(values) or values.min() < -1e-9 or values.max() > _HUNDRED:
+    whole = _WHOLES.get(table.metric.unit, 100.0)
+    if not len(values) or values.min() < -1e-9 or values.max() > whole * _A_LITTLE_MORE:
         return 0.0
-    if table.metric.unit == "%":
-        return 100.0
+    if table.metric.unit in _WHOLES:
+        return whole
     # What succeeds is nearly all of it: two rates, each extrapolated by itself, are now and then a little more than 1.
     about_one = table.metric.direction == "lower_is_worse" and values.max() <= _ABOUT_ONE and np.median(values) > 0.5
     return 1.0 if about_one or values.max() <= 1.0001 else 100.0
@@ -167,7 +169,7 @@ def as_share(table: Table) -> Table:
     if not whole:
         metric = replace(table.metric, kind="gauge")
         return replace(table, metric=replace(metric, assumed=described(metric)))
-    words = "in per cent" if whole == 100.0 else "from 0 to 1"
+    words = {1.0: "from 0 to 1", 100.0: "in per cent"}.get(whole, "of 1,000")
     frames = {
         side: frame.assign(value=(frame["value"] / whole).clip(upper=1.0)) for side, frame in table.frames.items()
     }

@@ -35,6 +35,14 @@ oracledb_activity_physical_reads | count | more
 virus_files_scanned | count | less
 messages_read | count | less
 sql_queries_per_request | gauge | more
+crashes_per_session | gauge | more
+failures_per_1000_requests | errors | more | ‰
+failures_per_call | errors | more
+lines_per_order | gauge | either
+revenue_per_visit_eur | gauge | less
+spend_per_call_usd | gauge | more
+errors_per_route | errors | more
+visits_per_minute | count | less
 seconds_since_last_success | gauge | more | s
 mirror_last_sync_successful | count | less
 mirror_last_success_seconds | info | either
@@ -253,7 +261,7 @@ underreplicatedtopiccount | gauge | more
 jobs_timeoutcount | errors | more
 member_connection_degraded | gauge | more
 slot_rebalance_latency_avg | latency | more
-Percentage error | errors | more
+Percentage error | errors | more | %
 flow_block_qps | errors | more
 BlockedRequests | errors | more
 threads_blocked | gauge | more

@@ -202,3 +202,25 @@ def test_what_is_measured_only_while_a_process_starts_holds_nothing_up(last: flo
         frame({"boot_seconds": [0.0] * 30}, instance="b", step=60.0),
     ]
     assert of(judged(*rows), "boot_seconds").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "times"),
+    [("retries_per_call", 0.08, 3.0), ("failures_per_1000_requests", 1.8, 4.0), ("spend_per_call_usd", 0.002, 2.2)],
+)
+def test_what_each_request_takes_goes_with_no_load(name: str, level: float, times: float) -> None:
+    theirs = frame({name: noisy(1, level, 0.2), "requests": counts(2, 3600)}, instance="b")
+    for now, passes in ((1.0, True), (times, False)):
+        ours = frame({name: noisy(3, level * now, 0.2), "requests": counts(4, 400)})
+        assert (of(judged(ours, theirs), name).verdict is Verdict.PASS) is passes
+
+
+@pytest.mark.parametrize("name", ["failed_percent", "Error rate (%)"])
+def test_a_name_that_says_per_cent_is_believed(name: str) -> None:
+    ours, theirs = (
+        frame({name: [0.3 * number for number in counts(seed, 0.2)], "calls": counts(seed + 2, 330)}, instance=on)
+        for seed, on in ((1, "a"), (2, "b"))
+    )
+    result = of(judged(ours, theirs), name)
+    assert result.verdict is Verdict.PASS
+    assert result.canary["mean"] < 0.002
