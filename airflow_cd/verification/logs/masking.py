@@ -132,6 +132,8 @@ _MOST_MAYBES = 3  # in a line: those nearest to what tells that it is of a reque
 _STATUSES = re.compile(
     r"20[0-46]|30[1-478]|40[0134589]|41[0235]|42[0-9]|499|50[0-4789]|52[0-6]", re.ASCII
 )  # that servers answer with; sizes and durations are hardly ever among them alone
+STATUS_ALONE = (_STATUSES,)
+"""The rules of a place whose number is kept only if it may be a status."""
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.
 _PRIORITY_PLACE = f"^<{VARIABLE}>"
 _KLOG_PLACE = rf"^\[?{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} +(?:[A-Z{VARIABLE}-]+ )?[!-~]+:{VARIABLE}[\] ]"
@@ -217,7 +219,7 @@ def protected_places(masked: str) -> Mapping[int, tuple[re.Pattern[str], ...]]:
         if place.match(masked):
             places[0] = (*places.get(0, ()), value)
     for at in _maybes(masked):
-        places.setdefault(at, (_STATUSES,))
+        places.setdefault(at, STATUS_ALONE)
     return places
 
 

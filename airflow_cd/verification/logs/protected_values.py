@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import kept_value, protected_places, with_kept
+from airflow_cd.verification.logs.masking import STATUS_ALONE, kept_value, protected_places, with_kept
 from airflow_cd.verification.logs.numbered_words import numbered_words
 
 _SHORT = 8  # bytes of a word that are compared as one number
+_DIGITS_OF_A_STATUS = 3
 
 _Rules = tuple[re.Pattern[str], ...]
 
@@ -87,7 +88,19 @@ def _values_at(
 def _numbered(
     content: bytes, starts: np.ndarray, ends: np.ndarray, ruled: np.ndarray, rules: Sequence[_Rules], values: _Values
 ) -> np.ndarray:
-    """For each word the number of its value."""
+    """For each word the number of its value; 0 for the many that are too long or too short to be a status."""
+    lengths = ends - starts
+    statuses = np.array([rule == STATUS_ALONE for rule in rules], bool)
+    possible = np.flatnonzero(~statuses[ruled] | (lengths == _DIGITS_OF_A_STATUS))
+    found = np.zeros(len(starts), np.int64)
+    if len(possible):
+        found[possible] = _looked_up(content, starts[possible], ends[possible], ruled[possible], rules, values)
+    return found
+
+
+def _looked_up(
+    content: bytes, starts: np.ndarray, ends: np.ndarray, ruled: np.ndarray, rules: Sequence[_Rules], values: _Values
+) -> np.ndarray:
     lengths = ends - starts
     near = np.arange(_SHORT)
     letters = np.frombuffer(content, np.uint8).take(starts[:, None] + near, mode="clip")
