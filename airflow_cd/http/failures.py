@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from airflow_cd.errors import Refused, Unavailable
 from airflow_cd.http.endpoint import Endpoint
 from airflow_cd.http.exchange import Answer, ExchangeFailed, FailureKind, Request
@@ -30,8 +32,11 @@ def refused(endpoint: Endpoint, answer: Answer) -> Refused | TryAgain:
     if status == 404 and not answer.is_json and endpoint.errors.passing_404:
         return not_json(endpoint, answer)
     next_step = "Correct the request; sending it again cannot help."
-    # Some services say in plain text what is wrong with a query; no proxy says more than a page.
+    # Some services say in plain text what is wrong with a query; no proxy says more than a page. One that names the
+    # path of the base URL does not know that.
+    base = urlsplit(endpoint.base_url).path.encode()
     in_words = status == 400 and answer.content.strip() and not answer.content.lstrip().startswith(b"<")
+    in_words = in_words and not (base and base in answer.content)
     if not answer.is_json and not in_words:
         next_step = f"Check whether the host of connection {endpoint.conn_id!r} is the base URL of this API."
     return endpoint.errors.rejected(f"{title} rejected the request ({status}): {reason}.", next_step=next_step)

@@ -273,6 +273,17 @@ def test_a_refusal_that_is_not_json_points_at_the_host(client_of: MakeClient, se
     assert "base URL" in (error.next_step or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [(b"cannot parse query [level:]", "Correct the request"), (b'unsupported path: "/logs/read"', "base URL")],
+)
+def test_a_refusal_in_words_points_at_the_request_unless_it_names_the_path(
+    client_of: MakeClient, server: ScriptedServer, said: bytes, advice: str
+) -> None:
+    server.answer_with(Answer(400, said))
+    assert advice in (fails(client_of(base_url=f"{server.url}/logs")).next_step or "")
+
+
 def test_an_answer_that_is_not_json_is_believed_after_three(client_of: MakeClient, server: ScriptedServer) -> None:
     page = Answer(200, b"<!doctype html>\n<title>Sign in</title>", {"Content-Type": "text/html"})
     server.answer_with(page, page, Answer(200, {"a": 1}))
