@@ -28,7 +28,7 @@ FAILED = _words(
     preemption preempted fatal listenoverflow ejected ejection abandoned abandonment churn termination
     terminated notpermitted lossy stolen suspect leaked leak overload overloaded exhausted exhaustion zombie
     orphaned misfire skipped expirations
-    retried warning deadlettered tripped degradation rebuffering anr undeliverable
+    retried warning deadlettered tripped degradation rebuffer rebuffered rebuffering anr undeliverable
     waits spill spilled
     """
 )

@@ -239,6 +239,8 @@ payments_declined_total | errors | more
 emails_bounced | count | more
 signups_per_hour | count | less
 cart_abandonment_ratio | share | more
+player_rebuffer_ratio | share | more
+player_rebuffered_total | count | more
 workflow.googleapis.com/queue/num_undelivered_tasks | gauge | more
 rpc_server_handled_total{grpc_code="DataLoss"} | count | more
 rpc_client_calls{rpc.grpc.status_code="13"} | errors | more
