@@ -113,13 +113,14 @@ def mask_lines(lines: Lines, rows: np.ndarray | None = None, masked: MaskedLines
     texts = masked.distinct.to_list()
     if protected.any():
         # Many lines look like those of requests, few have a place for a value that is kept: a closer look is per key.
-        used = np.unique(numbers[protected])
+        used = np.unique(numbers[protected]).tolist()
+        places = {number: own for number in used if (own := protected_places(texts[number]))}
         has_places = np.zeros(len(texts), bool)
-        has_places[used] = [bool(protected_places(texts[number])) for number in used.tolist()]
+        has_places[list(places)] = True
         protected &= has_places[numbers]
     if protected.any():
         few = not protected.all() or len(wanted) < len(lines)
-        found, which = noted(lines.chosen(wanted[protected]) if few else lines, texts, numbers[protected])
+        found, which = noted(lines.chosen(wanted[protected]) if few else lines, texts, numbers[protected], places)
         numbers[protected] = len(texts) + which
         texts += found
     if odd.any():

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from airflow_cd.verification.logs.events import Comparison
 from airflow_cd.verification.logs.frequency import expectations
-from airflow_cd.verification.logs.headers.json_records import SUCCESSES
+from airflow_cd.verification.logs.headers.json_news import SUCCESSES
 from airflow_cd.verification.logs.headers.requests import status_in
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.severity import at_least, title_of, weight_of

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from airflow_cd.verification.logs.headers.levels import LEVELS, NAMES
 from airflow_cd.verification.logs.headers.requests import status_in
-from airflow_cd.verification.logs.masking import MAYBE, VARIABLE, WILDCARD
+from airflow_cd.verification.logs.masking import LIKELY_STATUS, MAYBE, METHOD, VARIABLE, WILDCARD
 from airflow_cd.verification.logs.profile import LogProfile
 from airflow_cd.verification.logs.refining import refine
 from airflow_cd.verification.logs.signatures import Signature, Tally
@@ -28,16 +28,14 @@ _MOST_OTHERS = 0.02  # of its values are none that servers answer with
 _SUCCESSES = 0.5  # of them at least are successes,
 _ONE_SUCCESS = 0.25  # and so many are the same one
 _SERVER_ERROR = 500
-_STATUS = r"(?:20[0-46]|30[1-478]|40[0134589]|41[0235]|42[0-9]|499|50[0-4789]|52[0-6])"
 _NUMBER = re.compile(
-    rf"{MAYBE}([0-9]{{3}})|(?<![\w.:/<>#$%&+-])({_STATUS})(?![\w/<>#$%&+-]|[.:]\w)|{re.escape(WILDCARD)}|\b[0-9]+\b"
+    rf"{MAYBE}([0-9]{{3}})|(?<![\w.:/<>#$%&+-])({LIKELY_STATUS})(?![\w/<>#$%&+-]|[.:]\w)|{re.escape(WILDCARD)}|\b[0-9]+\b"
 )
-_METHOD = r"(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
-_METHODS = re.compile(rf"\b{_METHOD}\b|\b(?:get|post|put|delete|patch|head|options)(?= [/#])")
+_METHODS = re.compile(rf"\b{METHOD}\b|\b(?:get|post|put|delete|patch|head|options)(?= [/#])")
 _PATH = re.compile(r"[^\s,;|()\[\]\"']*/[^\s,;|()\[\]\"']*")
 _LEFT = re.compile(r"(?:\S+\s+){0,4}\S*$")
 _REQUEST = re.compile(
-    rf"\b({_METHOD}|get|post|put|delete|patch|head|options)[ ,;|\t]+(?:uri=)?((?:/|<\*>|https?://)[^\s,;|()\[\]\"']*)"
+    rf"\b({METHOD}|get|post|put|delete|patch|head|options)[ ,;|\t]+(?:uri=)?((?:/|<\*>|https?://)[^\s,;|()\[\]\"']*)"
 )
 _SAID = re.compile(r"(?:[=-]> ?|HTTP |code=|status[=:]? ?)$")
 _NAMED = re.compile(r"(?i)(?:status|code|http[\w.]*|respon\w*|answer\w*|return\w*|replied|got|\bst|\bsc|\brc)[:=]? ?$")

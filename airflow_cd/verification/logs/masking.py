@@ -50,24 +50,25 @@ LEAST_HEXADECIMAL = 8
 # What a protected value leaves when it is masked like any other: looking for that in distinct masked lines costs far
 # less than looking for protected values in every line.
 _SEPARATOR = r"""["']?(?: ?[:=] ?| |[(\[])["'(\[]?"""
-_METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
+METHOD = "(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)"
+"""Methods of requests, for any engine of regular expressions."""
 _BEFORE_STATUS = (
     r"\b(?:[A-Za-z_]*[Ss]tatus(?:[_ ]?[Cc]ode)?|STATUS|[Hh]ttp [Ss]tatus|[Rr]esponded(?: with)?"
     rf"|[Rr]eturned(?: with)?|answered(?: with)?){_SEPARATOR}"
     rf"""|[ (]HTTP/{VARIABLE}"? """
-    rf"|\b{_METHOD} [!-~{VARIABLE}]*[!-\\^-~{VARIABLE}] {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
-    rf"|\b{_METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
+    rf"|\b{METHOD} [!-~{VARIABLE}]*[!-\\^-~{VARIABLE}] {{1,2}}(?:[-=]> ?|(?:- )+|{VARIABLE}\" )?"
+    rf"|\b{METHOD} [!-~{VARIABLE}]+ HTTP/{VARIABLE}\" from [!-~{VARIABLE}]+ - "  # chi
     rf"|^(?:\[GIN\] (?:{VARIABLE}/){{2}}{VARIABLE} - )?{VARIABLE}:{VARIABLE}:{VARIABLE} \| "  # gin, Fiber
-    rf"|\t{_METHOD}\t[!-.0-~{VARIABLE}][!-~{VARIABLE}]*\t/[!-~{VARIABLE}]*\t"  # CloudFront: method, host, path
+    rf"|\t{METHOD}\t[!-.0-~{VARIABLE}][!-~{VARIABLE}]*\t/[!-~{VARIABLE}]*\t"  # CloudFront: method, host, path
     rf"|\b(?:TCP|UDP|NONE)_[A-Z_]+/"  # Squid
     rf"|(?:{VARIABLE}/){{4}}{VARIABLE} "  # HAProxy, behind its timers
     # Load balancers of AWS: protocol (`h2` among them), time, name, client, target and three durations.
     rf"|^(?:https?|grpcs?|wss?|{VARIABLE}) [!-~{VARIABLE}]+ (?:app|net)/(?:[!-~{VARIABLE}]+ ){{3}}(?:{VARIABLE} ){{3}}"
     # IIS: date, time, server, method, path, query, port, user, client, agent, and often the referrer.
-    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
+    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {METHOD} (?:[!-~{VARIABLE}]+ ){{2}}{VARIABLE} "
     rf"(?:[!-~{VARIABLE}]+ ){{3,4}}"
     # IIS with all fields: the site and the server's name before, the protocol, cookie, referrer and host behind.
-    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} (?:[!-~{VARIABLE}]+ ){{3}}{_METHOD} (?:[!-~{VARIABLE}]+ ){{2}}"
+    rf"|^{VARIABLE} {VARIABLE}:{VARIABLE}:{VARIABLE} (?:[!-~{VARIABLE}]+ ){{3}}{METHOD} (?:[!-~{VARIABLE}]+ ){{2}}"
     rf"{VARIABLE} (?:[!-~{VARIABLE}]+ ){{2}}HTTP/{VARIABLE} (?:[!-~{VARIABLE}]+ ){{4}}"
     # Classic load balancers of AWS: time, name, client, server and three durations.
     rf"|^{VARIABLE}:{VARIABLE}:{VARIABLE} [!-~{VARIABLE}]+ {VARIABLE}:{VARIABLE} (?:{VARIABLE}:{VARIABLE}|-) "
@@ -119,7 +120,7 @@ STATUS_PHRASE = (
 )
 """What HTTP says of a status in words."""
 _OF_REQUEST = (
-    r"\b(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\b|\b(?:get|post|put|delete|patch|head) /|\bhttps?://|\bHTTP\b"
+    rf"\b{METHOD}\b|\b(?:get|post|put|delete|patch|head) /|\bhttps?://|\bHTTP\b"
     rf"|\b[Rr]espon(?:se|ded)\b|\b[Rr]equest\b|\buri=/|{VARIABLE} {STATUS_PHRASE}(?:[\])| ]|$)"
 )
 _ANSWERED = f'HTTP/{VARIABLE}" {VARIABLE}'  # as access logs have it: the second of the two is the status
@@ -129,9 +130,9 @@ _MAY_BE_STATUS = re.compile(
     r"(?! ?(?:[kKMGT]?i?[bB]|bytes?|ms|[uµn]?s|secs?|seconds?|min(?:ute)?s?|hours?|days?|%)(?![\w]))"
 )
 _MOST_MAYBES = 3  # in a line: those nearest to what tells that it is of a request
-_STATUSES = re.compile(
-    r"20[0-46]|30[1-478]|40[0134589]|41[0235]|42[0-9]|499|50[0-4789]|52[0-6]", re.ASCII
-)  # that servers answer with; sizes and durations are hardly ever among them alone
+LIKELY_STATUS = "(?:20[0-46]|30[1-478]|40[0134589]|41[0235]|42[0-9]|499|50[0-4789]|52[0-6])"
+"""Statuses that servers answer with; sizes and durations are hardly ever among them alone."""
+_STATUSES = re.compile(LIKELY_STATUS, re.ASCII)
 STATUS_ALONE = (_STATUSES,)
 """The rules of a place whose number is kept only if it may be a status."""
 # The level is part of a number here: a syslog priority, and the letter of glog and klog.

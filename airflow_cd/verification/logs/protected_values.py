@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from airflow_cd.verification.logs.lines import Lines
-from airflow_cd.verification.logs.masking import STATUS_ALONE, kept_value, protected_places, with_kept
+from airflow_cd.verification.logs.masking import STATUS_ALONE, kept_value, with_kept
 from airflow_cd.verification.logs.numbered_words import numbered_words
 
 _SHORT = 8  # bytes of a word that are compared as one number
@@ -17,15 +17,18 @@ _DIGITS_OF_A_STATUS = 3
 _Rules = tuple[re.Pattern[str], ...]
 
 
-def noted(lines: Lines, keys: Sequence[str], numbers: np.ndarray) -> tuple[list[str], np.ndarray]:
+def noted(
+    lines: Lines, keys: Sequence[str], numbers: np.ndarray, places_of: Mapping[int, Mapping[int, _Rules]]
+) -> tuple[list[str], np.ndarray]:
     """The lines masked, with their protected values noted: each distinct result, and for each line the number of its.
 
     :param lines: that were masked.
     :param keys: what the first stage of masking made of them, without protected values.
     :param numbers: for each line the number of its key.
+    :param places_of: of each key that there is, by its number, the places of its protected values.
     """
     used, which = np.unique(numbers, return_inverse=True)
-    places = [protected_places(keys[number]) for number in used.tolist()]
+    places = [places_of[number] for number in used.tolist()]
     values = _Values()
     found = _values_at(lines, places, which, values)
     # Lines are alike if their keys are and all that is kept of them.

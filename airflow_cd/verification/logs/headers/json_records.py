@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_cd.verification.logs.headers.failures import exception_in
-from airflow_cd.verification.logs.headers.grpc_codes import name_of_code
+from airflow_cd.verification.logs.headers.json_fields import named, within
 from airflow_cd.verification.logs.headers.json_messages import DEEPEST, event_in, sentence_in
+from airflow_cd.verification.logs.headers.json_news import WORD, news, news_of
 from airflow_cd.verification.logs.headers.levels import LETTERS, NAMES, PLAIN, SYSLOG, of_number, severity_of_word
 from airflow_cd.verification.logs.masking import GOES_ON
 
@@ -87,49 +88,12 @@ _STACKS = [
     "x",
     "exceptions",
 ]
-_INNER = (
-    "log fields jsonpayload protopayload attributes labels context data record syslog logrecord extra contextmap "
-    "properties alert content meta metadata"
-)
-_WITHIN = frozenset(_INNER.split())  # objects in which level, message and exception may stand
 _CLASSES = "exc_type classname class name type kind".split()  # noqa: SIM905
 _TEXTS = "message msg value exc_value".split()  # noqa: SIM905
 _TRACES = "stack_trace stacktrace stack traceback extendedstacktrace steparray frames trace".split()  # noqa: SIM905
 _SHORT_STACK = ("errortype", "error.type", "exception.type", "error_class", "exception_class", "exceptionclass")
 
 
-# What a field is called in a template, by its name in small letters without dots and underscores.
-_NEWS = {
-    **dict.fromkeys(
-        ("status", "statuscode", "httpstatus", "httpstatuscode", "responsecode", "responsestatus"), "status"
-    ),
-    **dict.fromkeys(
-        ("code", "errorcode", "errcode", "errno", "sqlstate", "grpccode", "grpcstatus", "exitcode"), "code"
-    ),
-    **dict.fromkeys(("rc", "returncode", "exitstatus"), "code"),
-    **dict.fromkeys(("errorclass", "exceptionclass", "errortype", "exceptiontype"), "class"),
-    **{
-        name: name
-        for name in ("reason", "cause", "outcome", "result", "event", "type", "class", "signal", "conclusion")
-    },
-    "httpresponsestatuscode": "status",
-    **dict.fromkeys(("grpcstatuscode", "rpcgrpcstatuscode", "processexitcode"), "code"),
-    "eventoutcome": "outcome",
-    "eventreason": "reason",
-    "responsestatuscode": "status",
-    **dict.fromkeys(("resulttype", "operationresult"), "result"),
-    **dict.fromkeys(("jobstatus", "runstatus", "healthstatus"), "status"),
-    "resultcode": "code",
-    "eventtype": "event",
-}
-_OUTCOMES = ("reason", "outcome", "result")
-_HOLDS_NEWS = "res resp response httprequest http req error err event grpc rpc process result".split()  # noqa: SIM905
-SUCCESSES = ("success", "ok", "succeeded", "successful", "passed")
-"""Fields that say by true and false whether something succeeded."""
-_NAMES_OF_STATUSES = ("httpcode", "st", "sc")  # where the number looks like one
-_STATUS_OF_ANSWER = {"code": "status"}
-_WORD = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
-_LONGEST_VALUE = 60
 _OF_ERRORS = "error errorcode error_code errormessage error_message errortype error_type error_class exception".split()  # noqa: SIM905
 _NO_ERROR = frozenset(("", "0", "-", "none", "null", "nil", "no", "ok", "false", "success", "no error", "{}", "[]"))
 _NAMES_AN_ERROR = "(error)"
@@ -160,27 +124,28 @@ def unfold_fields(content: dict[str, Any], line: str) -> str | None:
     :param content: its fields.
     :param line: the record as it stands in the log; it is the message where no field is.
     """
-    fields = _named(content)
+    fields = named(content)
     message = _message(fields)
     stack = _exception(fields)
     level = _level(fields)
     if level is None and not message and not stack:
-        within = _stating(content)
-        if within is not None:
-            fields = _named(within)
+        stating = _stating(content)
+        if stating is not None:
+            fields = named(stating)
             level, message, stack = _level(fields), _message(fields), _exception(fields)
     if level is None and not message:
         level, message = _level_as_key(fields)
         stack = "" if message == stack else stack
     if level is not None and not stack and " " not in message:
         message = _told_elsewhere(content, fields, message)
-    news = _news(fields, message)
-    if not message and level is None and _WORD.fullmatch(stack) and exception_in(stack) is None:
-        news, stack = sorted((*news, f"error={stack}")), ""
+    told = news(fields, message)
+    if not message and level is None and WORD.fullmatch(stack) and exception_in(stack) is None:
+        told, stack = sorted((*told, f"error={stack}")), ""
     if not message and not stack:
-        return " ".join((*([NAMES[level]] if level else ()), line, *news)) if level or news else None
-    told = (_NAMES_AN_ERROR,) if level is None and not stack and _tells_of_error(fields) else ()
-    first = " ".join(part for part in (NAMES[level] if level else "", message, *news, *told) if part)
+        return " ".join((*([NAMES[level]] if level else ()), line, *told)) if level or told else None
+    if level is None and not stack and _tells_of_error(fields):
+        told = [*told, _NAMES_AN_ERROR]
+    first = " ".join(part for part in (NAMES[level] if level else "", message, *told) if part)
     return "\n".join(part for part in (first, stack) if part)
 
 
@@ -195,7 +160,7 @@ def _loaded(line: str) -> dict[str, Any] | None:
 def _level_as_key(fields: Mapping[str, Any]) -> tuple[str | None, str]:
     """Level and message of a record whose message stands in a field that is called like its level; else nothing."""
     found = [(name, value) for name, value in fields.items() if name.upper() in PLAIN and isinstance(value, str)]
-    few = len(fields) <= _MOST_FIELDS_BESIDE and not any(_news_of(name, value) for name, value in fields.items())
+    few = len(fields) <= _MOST_FIELDS_BESIDE and not any(news_of(name, value) for name, value in fields.items())
     if len(found) == 1 and few and " " in found[0][1].strip():
         return severity_of_word(found[0][0]), found[0][1]
     return None, ""
@@ -206,19 +171,19 @@ def _told_elsewhere(content: dict[str, Any], fields: Mapping[str, Any], message:
 
     :param message: one word, or ``""``.
     """
-    stating = content if _stated(_named(content)) is not None else _stating(content) or content
+    stating = content if _stated(named(content)) is not None else _stating(content) or content
     if not message:
         return sentence_in(content, stating) or event_in(content, stating)
     if any(fields.get(name) == message for name in _NAMES_OF_OPERATIONS):
         return " ".join(part for part in (message, sentence_in(content, stating)) if part)
     event = next((value for name, value in fields.items() if name in _NAMES_OF_EVENTS and isinstance(value, str)), "")
-    return f"{message} event={event}" if _WORD.fullmatch(event) and event != message else message
+    return f"{message} event={event}" if WORD.fullmatch(event) and event != message else message
 
 
 def _stating(content: Mapping[str, Any], depth: int = 1) -> dict[str, Any] | None:
     """The object within the record that states a level in a word, whatever it is called; None without."""
     inner = [value for value in content.values() if isinstance(value, dict)] if depth < DEEPEST else []
-    found = next((value for value in inner if _stated(_named(value), words=True) is not None), None)
+    found = next((value for value in inner if _stated(named(value), words=True) is not None), None)
     return found or next((found for value in inner if (found := _stating(value, depth + 1)) is not None), None)
 
 
@@ -263,91 +228,13 @@ def _of_event_collector(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _named(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by their names in small letters, the first of those that are alike."""
-    fields: dict[str, Any] = {}
-    for name, value in content.items():
-        fields.setdefault(name.lower().lstrip("@_"), value)
-    return fields
-
-
-def _news(fields: Mapping[str, Any], message: str) -> list[str]:
-    """Fields that tell what happened, as ``key=value``, in the order of their names."""
-    found: dict[str, str] = {}
-    for name, value in (*fields.items(), *(item for inner in _told_apart(fields) for item in inner.items())):
-        kept = _news_of(name, value)
-        if kept is None or isinstance(value, (dict, list)) or value is None or kept in found:
-            continue
-        text = str(value).lower() if isinstance(value, bool) else name_of_code(name, value) or str(value).strip()
-        if text and text != message and len(text) <= _LONGEST_VALUE and not any(char in text for char in "\n\r\t"):
-            found[kept] = text
-    code = next((code for code in map(_code_of_error, _items(fields.get("errors"))) if code), "")
-    if code:
-        found.setdefault("error", code)
-    return [f"{name}={found[name]}" for name in sorted(found)]
-
-
-def _items(value: Any) -> Iterable[dict[str, Any]]:
-    return (_named(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
-
-
-def _code_of_error(error: Mapping[str, Any]) -> str:
-    """What an error among those of an answer is called by its code: GraphQL, JSON:API; ``""`` without one."""
-    extensions = error.get("extensions")
-    code = (_named(extensions) if isinstance(extensions, dict) else error).get("code")
-    return code if isinstance(code, str) and _WORD.fullmatch(code) else ""
-
-
-def _news_of(name: str, value: Any) -> str | None:
-    """What a field is called in a template; None if it tells no news."""
-    plain = name.replace(".", "_").replace("_", "")
-    if isinstance(value, bool):
-        return name if name in SUCCESSES else None
-    if plain in _NEWS:
-        return _NEWS[plain]
-    if plain in _NAMES_OF_STATUSES:
-        return "status" if _is_status(value) else None
-    if plain.endswith(("status", "statuscode")) and (_is_status(value) or "." in name):
-        return "status"
-    # `payment.result`, `job_outcome`: what follows a part of the name tells what became of that.
-    last = re.split(r"[._]", name)[-1]
-    return last if last in _OUTCOMES and last != name else None
-
-
-def _is_status(value: Any) -> bool:
-    """Whether it looks like the status of an answer, so that any name that ends in "status" is of one."""
-    return len(text := str(value)) == 3 and text.isdigit() and text[0] in "12345"
-
-
-def _told_apart(fields: Mapping[str, Any], *, within: bool = True) -> Iterable[dict[str, Any]]:
-    """Objects in which something tells what happened: a response's status, an event's outcome, an error's code.
-
-    Pino, Google Cloud, ECS; with ``within`` also those of OpenTelemetry's attributes and of tracing's fields.
-    """
-    for name in _HOLDS_NEWS:
-        inner = fields.get(name)
-        if isinstance(inner, dict):
-            named = _named(inner)
-            yield {key: value for key, value in named.items() if key not in ("type", "class", "event")}
-            for answer in (named.get("response"), named.get("resp")):
-                if isinstance(answer, dict):
-                    yield {_STATUS_OF_ANSWER.get(key, key): value for key, value in _named(answer).items()}
-    for inner in _within(fields) if within else ():
-        yield {key: value for key, value in inner.items() if key not in ("type", "class", "event")}
-        yield from _told_apart(inner, within=False)
-
-
-def _within(fields: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    return [_named(value) for name, value in fields.items() if name in _WITHIN and isinstance(value, dict)]
-
-
 def _message(fields: Mapping[str, Any]) -> str:
     for name in _MESSAGES:
         text = _text(fields.get(name))
         if text:
             return text
     longer = (value for name, value in fields.items() if _may_name_a_message(name.replace("_", "")))
-    inner = (_message(inner) for inner in _within(fields))
+    inner = (_message(inner) for inner in within(fields))
     return next((text for text in (*map(_text, longer), *inner) if text), "")
 
 
@@ -392,7 +279,7 @@ def _level(fields: Mapping[str, Any]) -> str | None:
         return "error" if "err" in fields else "info"  # klog: all but errors have a verbosity
     if "mt" in fields or "messagetemplate" in fields or ("m" in fields and "t" in fields):
         return "info"  # Serilog leaves out what is usual
-    nested = next((level for inner in _within(fields) if (level := _level(inner)) is not None), None)
+    nested = next((level for inner in within(fields) if (level := _level(inner)) is not None), None)
     return nested or _level_of_status(fields.get("status"))
 
 
@@ -420,7 +307,7 @@ def _level_of_status(value: Any) -> str | None:
 
 def _one_level(name: str, value: Any) -> str | None:
     if isinstance(value, dict):
-        return _level(_named(value)) or _one_level(name, value.get("name") or value.get("levelStr"))
+        return _level(named(value)) or _one_level(name, value.get("name") or value.get("levelStr"))
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
@@ -461,7 +348,7 @@ def _exception(fields: Mapping[str, Any]) -> str:
     whole = _text(fields.get("full_message"))
     if "\n" in whole:
         return whole
-    return next((text for inner in _within(fields) if (text := _exception(inner))), "")
+    return next((text for inner in within(fields) if (text := _exception(inner))), "")
 
 
 def _exception_text(value: Any) -> str:
@@ -474,7 +361,7 @@ def _exception_text(value: Any) -> str:
         )
     if not isinstance(value, dict):
         return ""
-    fields = _named(value)
+    fields = named(value)
     stack = next((text for name in _TRACES if (text := _exception_text(fields.get(name)))), "")
     known = (
         next((fields[key] for key in keys if isinstance(fields.get(key), str) and fields[key]), "")
@@ -492,7 +379,7 @@ def _frame_or_exception(value: Any) -> str:
     """A frame of log4j 2, logback or structlog as its runtime would print it; else an exception."""
     if not isinstance(value, dict):
         return ""
-    fields = _named(value)
+    fields = named(value)
     owner, method = fields.get("class") or fields.get("classname"), fields.get("method") or fields.get("methodname")
     if isinstance(owner, str) and isinstance(method, str):
         return f"\tat {owner}.{method}({fields.get('file') or fields.get('filename') or 'Unknown'})"

@@ -31,7 +31,7 @@ from airflow_cd.verification.logs.headers.levels import (
     of_priority,
     severity_of_word,
 )
-from airflow_cd.verification.logs.masking import KEPT, NOTES, STATUS_PHRASE, may_be_status, without_maybes
+from airflow_cd.verification.logs.masking import KEPT, METHOD, NOTES, STATUS_PHRASE, may_be_status, without_maybes
 
 _N = stamps.NUMBER
 _MOST_PIECES = 14
@@ -90,7 +90,7 @@ _PART = re.compile(
 )
 _ENCLOSED = re.compile(r"\[[^\[\]]{0,120}\]|\([^()]{0,80}\)|<[^<>\s]{1,60}>|\{[^{}\s=:\"]{1,40}\}")
 # The status of a request in brackets: `[404]: GET /tea`, `[200 OK] get`.
-_ANSWER = re.compile(rf"\[{_N}(?:\](?=:? +(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\b)| {STATUS_PHRASE}\])")
+_ANSWER = re.compile(rf"\[{_N}(?:\](?=:? +{METHOD}\b)| {STATUS_PHRASE}\])")
 _THREAD = re.compile(rf"(?:[a-z][\w $#:/.-]*|[A-Z][a-z][\w $#:/.-]*|[\w $#:/.{_N}-]*{_N}[\w $#:/,.{_N}-]*|-|)\s*")
 _LOGGER = re.compile(r"[A-Za-z_$][\w$<>-]*(?:[.:/\\]+[\w$<>*-]+)+\s*")
 _WORD = re.compile(rf"[\w.$@/{_N}:-]{{1,60}}(?:\(\))?(?=[ \t])")
