@@ -23,7 +23,7 @@ def left_open(decided: MetricResult, sides: Sides, load: Load | None, seen: floa
     if decided.verdict is Verdict.FAIL and sides.load == 1.0 and load.may_explain(sides.metric, seen):
         why = f"the canary has {share(load.ratio)} of a control's load, which may be the reason."
     elif decided.verdict is Verdict.PASS and sides.load < 1.0 and not load.sure:
-        why = "all that is counted is less alike. Is that a smaller share of the traffic, or work that is lost?"
+        why = "all counts are lower by the same factor. Is that a smaller share of the traffic, or lost work?"
     else:
         return decided
     reason = replace(decided.reason, code="not_certain", text=f"{decided.reason.text[:-1]}; {why}")
